@@ -1,0 +1,78 @@
+"""What a decider is asked: a record, a raw edge record, a timer, or a new registry. And what deciders keep.
+
+A decider is two pure functions: `decide(state, command, now) -> list[Emitted]` and `evolve(state, emitted) -> state`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from schemas.envelope import Event, derived_id
+from schemas.receipt import Coordinates
+from schemas.registry import Registry
+from schemas.values import Strict
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded event of an internal topic."""
+
+    topic: str
+    event: Event[Any]
+    cause: str
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A record of an edge topic, as it came: nobody has looked into it yet.
+
+    `appended_at` is the instant at which the log took it.
+    """
+
+    coordinates: Coordinates
+    value: bytes | None
+    appended_at: datetime
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """A timer of this key fires. `due_at` is when it was due; `now` may be later."""
+
+    name: str
+    due_at: datetime
+    cause: str
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryChanged:
+    """A new version of the registry stands in the shard's order."""
+
+    registry: Registry
+    cause: str
+
+
+Command = Received | Taken | TimerDue | RegistryChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The next thing that a key has to do by time. `about` tells it from a later one of the same name and instant."""
+
+    due_at: datetime
+    name: str
+    about: str = ""
+
+    def cause(self, key: str) -> str:
+        """The identity of this timer firing: a repeat derives the same events."""
+        return derived_id("timer", key, self.name, self.due_at.isoformat(), self.about)
+
+
+class State(Strict):
+    """What a decider keeps for one key. Immutable: `evolve` returns a new one."""
+
+    def next_timer(self) -> Timer | None:
+        """The earliest timer of this key."""
+        return None

@@ -1,0 +1,122 @@
+"""The CloudEvents 1.0 envelope (structured JSON) around every event, and the identity of events.
+
+Source: CloudEvents 1.0.2, JSON format; RFC 9562 for UUIDv5.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, TypeAdapter
+
+from schemas.values import Instant, Line, SenderId, Strict
+
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+HERALD = UUID("8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11")
+"""The namespace in which causes and event ids are derived."""
+
+
+def derived_id(*parts: str | bytes) -> str:
+    """A UUIDv5 in Herald's namespace. The parts are length-prefixed, so ("a", "bc") and ("ab", "c") differ."""
+    digest = hashlib.sha1(HERALD.bytes, usedforsecurity=False)
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(b"%d:" % len(raw) + raw)
+    return str(UUID(bytes=digest.digest()[:16], version=5))
+
+
+class Emitted:
+    """Anything that a decider may return: it knows its type, where it is written, and its envelope."""
+
+    type: ClassVar[str]
+
+    def topics(self) -> tuple[str, ...]:
+        """Names of the topics, without prefix. Empty: it only changes the decider's own state."""
+        return ()
+
+    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Event[Any]":
+        """The envelope around it. `cause` and `ordinal` derive the id, `time` is when it was decided."""
+        raise NotImplementedError
+
+
+class Data(Strict, Emitted):
+    """The `data` of an event of the contract."""
+
+    def subject(self) -> str:
+        """The key of the event: the release id, which every domain event carries."""
+        return str(getattr(self, "release_id"))  # noqa: B009 - declared by each event
+
+    def identity(self) -> str | None:
+        """An id of its own; None: derived from cause, type and ordinal."""
+        return None
+
+    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Event[Any]":
+        return Event[Any](
+            id=self.identity() or derived_id(cause, self.type, str(ordinal)),
+            source=source,
+            type=self.type,
+            subject=self.subject(),
+            time=time,
+            data=self,
+        )
+
+
+D = TypeVar("D", bound=Data)
+
+
+class Event(Strict, Generic[D]):
+    """A CloudEvents 1.0 envelope. Attributes beyond these are refused by name on the edge."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: SenderId
+    source: Line
+    type: Line
+    subject: Line | None = None
+    time: Instant | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: Line | None = None
+    traceparent: Annotated[str, StringConstraints(max_length=55)] | None = None
+    tracestate: Annotated[str, StringConstraints(max_length=512)] | None = None
+    senderid: SenderId | None = Field(default=None, description="set by the gateway: the id that the sender gave")
+    repeat: bool | None = Field(default=None, description="set by the gateway: this event was taken before")
+    data: D
+
+    @property
+    def origin(self) -> str:
+        """The participant in `source`: `/labs/acme` → `acme`."""
+        return self.source.rpartition("/")[2]
+
+
+def _type_of(value: Any) -> str | None:
+    found = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return found if isinstance(found, str) else None
+
+
+def _of_its_type(event: Event[Any]) -> Event[Any]:
+    if event.type != event.data.type:
+        raise ValueError(f"type must be {event.data.type}")
+    return event
+
+
+@cache
+def reader(*datas: type[Data]) -> TypeAdapter[Event[Any]]:
+    """A validator of the envelopes around these kinds of data, chosen by `type`.
+
+    Use `validate_json(raw, extra="ignore")` inside, plain `validate_json(raw)` on an edge.
+    """
+    if len(datas) == 1:
+        only: Any = Event[datas[0]]  # type: ignore[valid-type]
+        return TypeAdapter(Annotated[only, AfterValidator(_of_its_type)])
+    members: Iterable[Any] = [Annotated[Event[data], Tag(data.type)] for data in datas]  # type: ignore[valid-type]
+    union: Any = None
+    for member in members:
+        union = member if union is None else union | member
+    return TypeAdapter(Annotated[union, Discriminator(_type_of)])
+
+
+def encode(event: Event[Any]) -> bytes:
+    """The event as structured JSON: absent attributes are left out, so that the same event has the same bytes."""
+    return event.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,100 @@
+"""The answer to a lab's event or an agency's acknowledgement."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from schemas.envelope import Data, Emitted, Event
+from schemas.notice import Refused, Warned
+from schemas.values import Disposition, Instant, ParticipantId, Reference, SenderId, Strict, Uuid, WindowStatus
+
+
+class Coordinates(Strict):
+    """Where the answered record stands: topic (without prefix), partition, offset."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class PlannedWindow(Strict):
+    """The window as it follows from the statement."""
+
+    status: WindowStatus
+    opens_at: Instant | None = None
+    closes_at: Instant | None = None
+
+
+class Receipt(Data):
+    """What was done with one event. `event_id` is the sender's own id, absent where the event had none."""
+
+    participant: ParticipantId
+    event_id: SenderId | None = None
+    coordinates: Coordinates | None = Field(default=None, description="of an event that could not be read")
+    release_id: Uuid | None = None
+    reference: Reference | None = None
+    revision: int | None = None
+    life: int | None = None
+    exercise: bool = False
+
+    def topics(self) -> tuple[str, ...]:
+        return (f"receipts.{self.participant}",)
+
+    def subject(self) -> str:
+        return self.release_id or self.participant
+
+
+class ReceiptAccepted(Receipt):
+    """Recorded. The warnings say what applies where it differs from what was asked."""
+
+    type: ClassVar[str] = "herald.receipt.accepted.v1"
+
+    warnings: tuple[Warned, ...] = ()
+    changed: tuple[str, ...] = ()
+    window: PlannedWindow | None = None
+    alert_id: Uuid | None = None
+    disposition: Disposition | None = None
+
+
+class ReceiptUnchanged(Receipt):
+    """Nothing to record: this is what stands already."""
+
+    type: ClassVar[str] = "herald.receipt.unchanged.v1"
+
+    warnings: tuple[Warned, ...] = ()
+    window: PlannedWindow | None = None
+    alert_id: Uuid | None = None
+    disposition: Disposition | None = None
+
+
+class ReceiptRefused(Receipt):
+    """Not taken, and why: the field, the rule and what would be right."""
+
+    type: ClassVar[str] = "herald.receipt.refused.v1"
+
+    reasons: tuple[Refused, ...]
+    alert_id: Uuid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Emitted):
+    """A receipt with the id and time of the first answer, so that the same event again gets the same bytes."""
+
+    receipt: Receipt
+    id: str
+    at: datetime
+
+    def topics(self) -> tuple[str, ...]:
+        return self.receipt.topics()
+
+    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Event[Any]:
+        return Event[Any](
+            id=self.id,
+            source=source,
+            type=self.receipt.type,
+            subject=self.receipt.subject(),
+            time=self.at,
+            data=self.receipt,
+        )

@@ -1,0 +1,77 @@
+"""The registry: labs, agencies, capabilities and policy, applied as one file, kept version by version."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID, uuid5
+
+from pydantic import Field
+
+from schemas.envelope import Data
+from schemas.values import Capability, Duration, Instant, Line, ParticipantId, Prose, Strict, Tier, Uuid
+from schemas.window import WindowPolicy
+
+OptionalKind = Literal["scheduled", "opened", "closing-soon", "closed", "announced"]
+"""The kinds that an agency may leave out; `rescheduled`, `withdrawn` and `no-longer-addressed` it always hears."""
+
+
+class Lab(Strict):
+    """A lab that may announce."""
+
+    name: Line
+
+
+class Interests(Strict):
+    """What an agency wants to hear of when a release addresses by matching. Absent: everything."""
+
+    capabilities: Literal["all"] | tuple[Capability, ...] = "all"
+    labs: Literal["all"] | tuple[ParticipantId, ...] = "all"
+
+
+class Agency(Strict):
+    """An agency that may be told."""
+
+    name: Line
+    time_zone: Line = "UTC"
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1, max_length=10)] = ("watch",)
+    interests: Interests = Interests()
+    kinds: tuple[OptionalKind, ...] = ("scheduled", "opened", "closing-soon", "closed")
+    exercises: bool = Field(default=False, description="takes part in drills")
+
+
+class Policy(WindowPolicy):
+    """How long is how long; the defaults are the design's."""
+
+    closing_warning: Duration = timedelta(days=3)
+    answer_within: Duration = timedelta(days=1)
+    answer_within_soon: Duration = timedelta(hours=4)
+    soon: Duration = timedelta(days=7)
+
+
+class RegistryFile(Strict):
+    """What people write: one YAML file."""
+
+    labs: dict[ParticipantId, Lab] = Field(default_factory=dict)
+    agencies: dict[ParticipantId, Agency] = Field(default_factory=dict)
+    capabilities: dict[Capability, Prose] = Field(default_factory=dict)
+    policy: Policy = Policy()
+
+
+class Registry(RegistryFile, Data):
+    """One applied version. `offboarded` holds ids that are never used again."""
+
+    type: ClassVar[str] = "herald.registry.applied.v1"
+
+    version: int = Field(default=0, ge=0)
+    applied_at: Instant | None = None
+    namespace: Uuid = "00000000-0000-0000-0000-000000000000"
+    offboarded: dict[ParticipantId, Instant] = Field(default_factory=dict)
+
+    def subject(self) -> str:
+        return "registry"
+
+    def topics(self) -> tuple[str, ...]:
+        return ("registry", "registry-versions")
+
+    def release_id(self, lab: str, reference: str) -> str:
+        """The opaque id of a release: UUIDv5 of `<lab>/<reference>` in this deployment's namespace."""
+        return str(uuid5(UUID(self.namespace), f"{lab}/{reference}"))

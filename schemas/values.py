@@ -1,0 +1,166 @@
+"""The values that events are made of: ids, instants, durations and bounded text."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+MAX_EVENT_BYTES = 256 * 1024
+MAX_REGISTRY_BYTES = 8 * 1024 * 1024
+
+_LINE_CONTROLS = frozenset("\n\t")
+_INSTANT = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$")
+_DURATION = re.compile(r"^P(?!$)(\d+W|(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)$")
+
+
+class Strict(BaseModel):
+    """A value of the contract: immutable, no coercion, unknown fields refused by name.
+
+    Internal readers pass `extra="ignore"` when they validate, so that a field added later does not stop them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _instant(value: Any) -> Any:
+    if isinstance(value, str) and not _INSTANT.match(value):
+        raise ValueError("must be an RFC 3339 time with a zone, such as 2027-03-01T15:00:00Z")
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be a string holding an RFC 3339 time with a zone")
+    return datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
+
+
+def _in_range(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("must carry a time zone")
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between 2000 and 2100") from None
+    if not EARLIEST <= value < LATEST:
+        raise ValueError("must lie between 2000 and 2100")
+    return value
+
+
+def rfc3339(value: datetime) -> str:
+    """An instant as RFC 3339 in UTC, with no more digits than it needs."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or not _DURATION.match(value):
+        raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P14D or PT4H")
+    parts = {unit: float(number) for number, unit in re.findall(r"(\d+(?:\.\d+)?)([WDHMS])", value)}
+    try:
+        return timedelta(
+            weeks=parts.get("W", 0),
+            days=parts.get("D", 0),
+            hours=parts.get("H", 0),
+            minutes=parts.get("M", 0),
+            seconds=parts.get("S", 0),
+        )
+    except OverflowError:
+        raise ValueError("must be shorter than a hundred years") from None
+
+
+def iso8601(value: timedelta) -> str:
+    """A duration as ISO 8601 in days, hours, minutes and seconds: `P14D`, `PT4H`, `P1DT30M`."""
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f"{seconds + value.microseconds / 1e6:g}"
+    time = "".join(f"{n}{u}" for n, u in ((hours, "H"), (minutes, "M"), (fraction, "S")) if n not in {0, "0"})
+    text = "P" + (f"{value.days}D" if value.days else "") + (f"T{time}" if time else "")
+    return text if text != "P" else "PT0S"
+
+
+def _bounded_duration(value: timedelta) -> timedelta:
+    if value >= timedelta(days=36500):
+        raise ValueError("must be shorter than a hundred years")
+    return value
+
+
+def _single_line(value: str) -> str:
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in value):
+        raise ValueError("must be one line without control characters")
+    return value
+
+
+def _prose(value: str) -> str:
+    if any(unicodedata.category(c) in {"Cc", "Cs"} and c not in _LINE_CONTROLS for c in value):
+        raise ValueError("must have no control characters other than line feed and tab")
+    return value
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    AfterValidator(_in_range),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "description": "RFC 3339, UTC, years 2000 to 2100"}),
+]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_bounded_duration),
+    PlainSerializer(iso8601, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "duration", "pattern": _DURATION.pattern}),
+]
+
+
+def _opening(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("P"):
+        return _bounded_duration(_duration(value))
+    if isinstance(value, timedelta):
+        return value
+    try:
+        return _in_range(_instant(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; or an ISO 8601 duration before the release, such as P14D") from None
+
+
+def _written_opening(value: datetime | timedelta) -> str:
+    return iso8601(value) if isinstance(value, timedelta) else rfc3339(value)
+
+
+Opening = Annotated[
+    datetime | timedelta,
+    BeforeValidator(_opening),
+    PlainSerializer(
+        lambda v: iso8601(v) if isinstance(v, timedelta) else rfc3339(v), return_type=str, when_used="json"
+    ),
+    WithJsonSchema(
+        {"type": "string", "description": "RFC 3339 time with a zone, or an ISO 8601 duration before the release"}
+    ),
+]
+
+ParticipantId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Capability = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Tier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$")]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s/$.?#][^\s]*$", max_length=2000)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_single_line)]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_prose)]
+SenderId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_single_line)]
+
+Tlp = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"]
+Disposition = Literal["received", "participating", "declined", "finished"]
+WindowStatus = Literal["not-offered", "scheduled", "open", "closed", "withdrawn"]
+AlertKind = Literal[
+    "scheduled", "rescheduled", "opened", "closing-soon", "closed", "withdrawn", "no-longer-addressed", "announced"
+]
