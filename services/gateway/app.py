@@ -1,0 +1,14 @@
+"""Wires the Kafka edge: every `releases.<lab>` and `acks.<agency>`, grouped into shards by name."""
+
+from services.gateway.decide import decide, evolve, key
+from services.gateway.state import EdgeState
+from services.kernel.service import Service
+
+SERVICE = Service(
+    name="gateway",
+    state=EdgeState,
+    decide=decide,
+    evolve=evolve,
+    edges=("releases.", "acks."),
+    edge_key=key,
+)

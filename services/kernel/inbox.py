@@ -1,0 +1,75 @@
+"""The records that a shard has been given and not yet decided, merged by append time."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+MAX_RECORDS = 2000
+MAX_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record of an input. `topic` is the contract's name; `at` is its append time in Herald's time."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+
+
+class Lane:
+    """One input of the shard: what waits, and how far it has been given."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Item] = deque()
+        self.size = 0
+        self.latest: datetime | None = None
+
+    def put(self, items: Iterable[Item]) -> None:
+        """Takes records in log order."""
+        for item in items:
+            self.waiting.append(item)
+            self.size += len(item.value or b"")
+            self.latest = item.at
+
+    def pop(self) -> Item:
+        """Gives the oldest."""
+        item = self.waiting.popleft()
+        self.size -= len(item.value or b"")
+        return item
+
+    @property
+    def full(self) -> bool:
+        """Whether fetching should pause."""
+        return len(self.waiting) >= MAX_RECORDS or self.size >= MAX_BYTES
+
+
+class Inbox:
+    """All lanes of a shard."""
+
+    def __init__(self, topics: Iterable[str]) -> None:
+        self.lanes: dict[str, Lane] = {topic: Lane() for topic in topics}
+
+    def head(self, among: Iterable[str] | None = None) -> Item | None:
+        """The record that was appended first; at one instant, the order of the inputs decides."""
+        names = self.lanes if among is None else among
+        heads = [lane.waiting[0] for name in names if (lane := self.lanes[name]).waiting]
+        return min(heads, key=lambda item: item.at, default=None)
+
+    def pop(self, topic: str) -> Item:
+        """Takes the oldest record of an input."""
+        return self.lanes[topic].pop()
+
+    def unpop(self, items: Iterable[Item]) -> None:
+        """Gives records back to the front, in the order in which they were taken."""
+        for item in reversed(list(items)):
+            lane = self.lanes[item.topic]
+            lane.waiting.appendleft(item)
+            lane.size += len(item.value or b"")
+
+    def __len__(self) -> int:
+        return sum(len(lane.waiting) for lane in self.lanes.values())

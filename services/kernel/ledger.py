@@ -1,0 +1,288 @@
+"""A shard's state, and the one transaction being put together on it. Knows the order of work, but no I/O.
+
+Deciding is pure, so a draft can be thrown away and put together again: the same bytes come out.
+"""
+
+import json
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from schemas.command import Command, Received, RegistryChanged, State, Taken, Timer, TimerDue
+from schemas.dead_letter import DeadLettered
+from schemas.envelope import CONTENT_TYPE, Emitted, derived_id, encode, reader
+from schemas.receipt import Coordinates
+from schemas.registry import Registry
+from schemas.topics import TOPICS
+from services.kernel.inbox import Item
+from services.kernel.service import Service
+from services.kernel.state import POSITIONS, Restored, Sweep
+from services.kernel.timers import Timers
+
+REGISTRY_TOPIC = "registry-versions"
+MAX_OUTPUTS = 500
+MAX_OUTPUT_BYTES = 2 * 1024 * 1024
+
+_LIMITS = {topic.name: topic.max_bytes for topic in TOPICS}
+_SINGLE = {topic.name for topic in TOPICS if topic.single}
+_OVERHEAD = 4096  # of a record batch, and of headers
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class OutputTooLarge(Exception):
+    """What was decided does not fit into its topic."""
+
+
+def family(topic: str) -> str:
+    """The catalogue's name of a topic: `alerts.cisa` → `alerts.{agency}`."""
+    if topic in _LIMITS:
+        return topic
+    prefix = topic.partition(".")[0] + "."
+    return next(name for name in _LIMITS if name.startswith(prefix) and "{" in name)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One record to be written. `partition` None: by key, or the only one."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    partition: int | None = None
+    headers: Headers = ()
+
+
+@dataclass(slots=True)
+class Draft:
+    """What one transaction will write, and what it will change."""
+
+    outputs: list[Output] = field(default_factory=list)
+    size: int = 0
+    states: dict[str, State | None] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+    timers: int = 0
+    types: list[str] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        """Whether it should be committed before more is taken."""
+        return len(self.outputs) >= MAX_OUTPUTS or self.size >= MAX_OUTPUT_BYTES
+
+    def __bool__(self) -> bool:
+        return bool(self.items or self.timers or self.outputs)
+
+
+class Ledger:
+    """The keys of one shard, its positions and timers."""
+
+    def __init__(self, service: Service, partition: int, restored: Restored) -> None:
+        self.service = service
+        self.partition = partition
+        self.states = restored.states
+        self.positions = restored.positions
+        self.registry = Registry()
+        self.timers = Timers()
+        self.timers.rebuild(self.states, self.positions.parked)
+        self.draft = Draft()
+        self._drafted = self.positions
+        self._readers = {i.topic: reader(*i.events) for i in service.inputs}
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether a registry version is being decided key by key: it comes before all else."""
+        return self._drafted.sweep is not None
+
+    def next_timer(self) -> tuple[str, Timer] | None:
+        """The earliest timer, seen with the draft."""
+        return self.timers.next()
+
+    def take(self, item: Item) -> None:
+        """Decides one record into the draft. One that cannot be read or decided becomes a dead letter."""
+        now = self._advance(item.at)
+        if item.topic == REGISTRY_TOPIC:
+            self._begin_sweep(item)
+            return
+        try:
+            key, command, cause = self._command(item)
+            self._decide(key, command, cause, now, item)
+        except Exception as error:
+            self._dead_letter(item, "undecodable" if isinstance(error, ValidationError) else "undecidable", error)
+        self.draft.items.append(item)
+        self._move_on(item)
+
+    def fire(self, key: str, timer: Timer, at: datetime) -> None:
+        """Decides one timer into the draft. One that cannot be decided becomes a dead letter and is left out."""
+        now = self._advance(at)
+        cause = timer.cause(key)
+        try:
+            self._decide(key, TimerDue(timer.name, timer.due_at, cause, self.registry), cause, now, None, timer)
+        except Exception as error:
+            about = {"key": key, "timer": timer.name, "due_at": timer.due_at.isoformat(), "about": timer.about}
+            self._bury(key.encode(), json.dumps(about).encode(), "timer", error, ())
+            self.timers.park(key, cause)
+            self._drafted = self._drafted.model_copy(update={"parked": dict(self.timers.parked)})
+        self.draft.timers += 1
+        self.draft.lateness.append((now - timer.due_at).total_seconds())
+
+    def sweep(self) -> None:
+        """Decides the registry version at hand for as many keys as fit into the draft."""
+        sweep = self._drafted.sweep
+        if sweep is None:
+            return
+        now = self._drafted.now or datetime.min
+        for key in sorted(k for k in self.states if k > sweep.after):
+            cause = derived_id("registry", str(self.registry.version), key)
+            try:
+                self._decide(key, RegistryChanged(self.registry, cause), cause, now, None)
+            except Exception as error:
+                about = {"key": key, "registry_version": self.registry.version}
+                self._bury(key.encode(), json.dumps(about).encode(), "registry", error, ())
+            self._drafted = self._drafted.model_copy(
+                update={"sweep": Sweep(offset=sweep.offset, after=key)},
+            )
+            if self.draft.full:
+                return
+        following = self._drafted.next | {REGISTRY_TOPIC: sweep.offset + 1}
+        self._drafted = self._drafted.model_copy(update={"next": following, "sweep": None})
+
+    def bury(self, item: Item, error: Exception) -> None:
+        """Makes a dead letter of a record whose outcome cannot be written."""
+        self._advance(item.at)
+        self._dead_letter(item, "output_too_large", error)
+        self.draft.items.append(item)
+        self._move_on(item)
+
+    def _dead_letter(self, item: Item, reason: str, error: Exception) -> None:
+        """Keeps a record that cannot be handled: raw bytes as value, coordinates and reason in headers."""
+        where: Headers = (
+            ("herald-topic", item.topic.encode()),
+            ("herald-partition", str(item.partition).encode()),
+            ("herald-offset", str(item.offset).encode()),
+        )
+        self._bury(item.key or b"", item.value, reason, error, where)
+
+    def closing_records(self) -> list[Output]:
+        """The new states and positions, for the same transaction as the events they follow from.
+
+        Raises OutputTooLarge when a state has outgrown its topic.
+        """
+        topic = self.service.state_topic
+        records = []
+        for key, state in self.draft.states.items():
+            value = state.model_dump_json().encode() if state is not None else None
+            if len(value or b"") + _OVERHEAD > _LIMITS["state.{service}"]:
+                raise OutputTooLarge(f"the state of {key} is too large for {topic}")
+            records.append(Output(topic, key.encode(), value, self.partition))
+        records.append(Output(topic, POSITIONS, self._drafted.model_dump_json().encode(), self.partition))
+        return records
+
+    def confirm(self) -> None:
+        """The transaction is committed: the draft is the state now."""
+        for key, state in self.draft.states.items():
+            if state is None:
+                self.states.pop(key, None)
+            else:
+                self.states[key] = state
+        self.positions, self.draft = self._drafted, Draft()
+
+    def discard(self) -> list[Item]:
+        """Throws the draft away; returns its records in the order in which they were taken."""
+        items, changed = self.draft.items, list(self.draft.states)
+        self.draft, self._drafted = Draft(), self.positions
+        self.timers.parked = dict(self.positions.parked)
+        for key in changed:
+            self.timers.set(key, self.states.get(key))
+        return items
+
+    def _command(self, item: Item) -> tuple[str, Command, str]:
+        if item.topic not in self._readers:
+            coordinates = Coordinates(topic=item.topic, partition=item.partition, offset=item.offset)
+            taken = Taken(coordinates, item.value, item.at, self.registry)
+            cause = derived_id(item.topic, str(item.partition), str(item.offset))
+            assert self.service.edge_key is not None, "a service with edges has an edge_key"  # noqa: S101
+            return self.service.edge_key(taken), taken, cause
+        event = self._readers[item.topic].validate_json(item.value or b"", extra="ignore")
+        cause = derived_id(item.topic, event.id)
+        return event.subject or "", Received(item.topic, event, cause, self.registry), cause
+
+    def _decide(
+        self, key: str, command: Command, cause: str, now: datetime, item: Item | None, timer: Timer | None = None
+    ) -> None:
+        state = self.draft.states[key] if key in self.draft.states else self.states.get(key)
+        before = state
+        emitted = self.service.decide(state, command, now)
+        outputs: list[Output] = []
+        letters: list[DeadLettered] = []
+        for ordinal, event in enumerate(emitted):
+            state = self.service.evolve(state, event)
+            if isinstance(event, DeadLettered):
+                letters.append(event)
+            else:
+                outputs += self._written(event, cause, ordinal, now)
+        if timer is not None and state is not None and state.next_timer() == timer:
+            raise RuntimeError(f"timer {timer.name} was decided and is due again at the same instant")
+        self.draft.outputs += outputs
+        self.draft.size += sum(len(output.value or b"") for output in outputs)
+        self.draft.types += [event.type for event in emitted if event.topics() and not isinstance(event, DeadLettered)]
+        if state is not before:
+            self.draft.states[key] = state
+            self.timers.set(key, state)
+            self._unpark(key, state)
+        for letter in letters:
+            if item is not None:
+                self._dead_letter(item, letter.reason, ValueError(letter.detail))
+
+    def _written(self, event: Emitted, cause: str, ordinal: int, now: datetime) -> list[Output]:
+        topics = event.topics()
+        if not topics:
+            return []
+        stamped = event.stamped(cause=cause, ordinal=ordinal, source=self.service.source, time=now)
+        value, key = encode(stamped), (stamped.subject or "").encode()
+        outputs = []
+        for topic in topics:
+            name = family(topic)
+            if len(value) + _OVERHEAD > _LIMITS[name]:
+                raise OutputTooLarge(f"{stamped.type} of {len(value)} bytes is too large for {topic}")
+            own = None if name in _SINGLE or self.service.edges else self.partition
+            outputs.append(Output(topic, key, value, own, (("content-type", CONTENT_TYPE.encode()),)))
+        return outputs
+
+    def _bury(self, key: bytes, value: bytes | None, reason: str, error: Exception, where: Headers) -> None:
+        headers: Headers = (
+            ("herald-reason", reason.encode()),
+            ("herald-service", self.service.name.encode()),
+            ("herald-detail", f"{type(error).__name__}: {error}"[:1000].encode(errors="replace")),
+            ("herald-trace", "".join(traceback.format_exception(error))[-8000:].encode(errors="replace")),
+            *where,
+        )
+        self.draft.outputs.append(Output("dead-letters", key, value, self.partition, headers))
+        self.draft.dead_letters.append(reason)
+
+    def _unpark(self, key: str, state: State | None) -> None:
+        timer = state.next_timer() if state is not None else None
+        if key in self.timers.parked and (timer is None or timer.cause(key) != self.timers.parked[key]):
+            del self.timers.parked[key]
+            self._drafted = self._drafted.model_copy(update={"parked": dict(self.timers.parked)})
+
+    def _advance(self, at: datetime) -> datetime:
+        last = self._drafted.now
+        now = at if last is None or at > last else last
+        if now is not last:
+            self._drafted = self._drafted.model_copy(update={"now": now})
+        return now
+
+    def _move_on(self, item: Item) -> None:
+        following = self._drafted.next | {item.topic: item.offset + 1}
+        self._drafted = self._drafted.model_copy(update={"next": following})
+
+    def _begin_sweep(self, item: Item) -> None:
+        version = reader(Registry).validate_json(item.value or b"", extra="ignore").data
+        self.registry = version
+        self._drafted = self._drafted.model_copy(update={"sweep": Sweep(offset=item.offset, after="")})
+        self.draft.items.append(item)

@@ -1,0 +1,34 @@
+"""Logs: structlog, JSON when not a terminal. Ids and coordinates, never payloads, names, references or addresses."""
+
+import logging
+import sys
+
+import structlog
+
+from services.kernel.settings import Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("herald")
+
+
+def configure(settings: Settings, service: str) -> None:
+    """Sets the process's logging up, and binds the service's name to every line."""
+    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    level = getattr(logging, settings.log_level.upper())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="logged_at"),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    # The Kafka client logs each retry of its own; what matters of it is logged where it is handled.
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -1,0 +1,81 @@
+"""Makes the topics of the contract, and the genesis record in each state partition."""
+
+from aiokafka.admin import NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from schemas.registry import Registry
+from schemas.topics import SERVICES, TOPICS, Topic
+from services.kernel.connection import Connection
+
+GENESIS = b"!genesis"
+"""Key of the record that says: this state partition was made, and is not lost."""
+
+
+class ProvisionError(Exception):
+    """Kafka did not make a topic, or has it with another number of partitions; one line for people."""
+
+
+def names(topic: Topic, registry: Registry) -> list[str]:
+    """The contract's topic names that a family stands for under this registry."""
+    fields: dict[str, list[str]] = {
+        "{lab}": list(registry.labs),
+        "{agency}": list(registry.agencies),
+        "{participant}": [*registry.labs, *registry.agencies],
+        "{service}": list(SERVICES),
+    }
+    for placeholder, values in fields.items():
+        if placeholder in topic.name:
+            return [topic.name.replace(placeholder, value) for value in values]
+    return [topic.name]
+
+
+async def provision(connection: Connection, partitions: int, registry: Registry) -> list[str]:
+    """Makes what is missing; returns the contract's names of the topics made. Repeating it changes nothing.
+
+    Raises ProvisionError when a topic stands there with another number of partitions, or cannot be made.
+    """
+    wanted = {name: (topic, 1 if topic.single else partitions) for topic in TOPICS for name in names(topic, registry)}
+    admin = connection.admin()
+    await admin.start()
+    try:
+        described = await admin.describe_topics()
+        there = {connection.logical(t["topic"]): len(t["partitions"]) for t in described}
+        for name, (_, count) in wanted.items():
+            if there.get(name, count) != count:
+                raise ProvisionError(
+                    f"topic {connection.topic(name)} has {there[name]} partitions, HERALD_PARTITIONS asks for {count}: "
+                    "the number is fixed when a deployment is provisioned"
+                )
+        missing = [name for name in wanted if name not in there]
+        response = await admin.create_topics(
+            [
+                NewTopic(
+                    connection.topic(name),
+                    wanted[name][1],
+                    connection.settings.replication_factor,
+                    topic_configs=wanted[name][0].config(),
+                )
+                for name in missing
+            ]
+        )
+        for topic, code, *message in response.topic_errors if missing else ():
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise ProvisionError(f"topic {topic} was not made: {error.__name__} {message[0] if message else ''}")
+    finally:
+        await admin.close()
+    await _genesis(connection, partitions, {name for name in missing if name.startswith("state.")})
+    return missing
+
+
+async def _genesis(connection: Connection, partitions: int, state_topics: set[str]) -> None:
+    if not state_topics:
+        return
+    producer = connection.producer()
+    await producer.start()
+    try:
+        for name in sorted(state_topics):
+            for partition in range(partitions):
+                await producer.send_and_wait(connection.topic(name), key=GENESIS, value=b"{}", partition=partition)
+    finally:
+        await producer.stop()

@@ -1,0 +1,65 @@
+"""Settings by environment: `HERALD_…`, nested with two underscores (`HERALD_KAFKA__BOOTSTRAP_SERVERS`)."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.values import Instant
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it in one line."""
+
+
+class KafkaSettings(BaseModel):
+    """How to reach Kafka. Secrets may come from a file: `sasl_password_file`."""
+
+    bootstrap_servers: str = Field(default="", description="host:port, comma separated; empty: the embedded Kafka")
+    topic_prefix: str = Field(default="herald.", pattern=r"^[a-z0-9._-]*$", description="put before every topic name")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    sasl_password_file: Path | None = Field(default=None, description="read instead of sasl_password")
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    session_timeout_ms: int = Field(default=6000, ge=1000)
+    transaction_timeout_ms: int = Field(default=10_000, ge=1000)
+    replication_factor: int = Field(default=1, ge=1, description="of the topics that provisioning makes")
+
+
+class ClockSettings(BaseModel):
+    """Which time it is. With a rate other than 1, Herald's time runs faster from `started_at` on, for demos."""
+
+    rate: float = Field(default=1.0, gt=0, description="seconds of Herald's time in a second")
+    started_at: Instant = Field(default=datetime(2000, 1, 1, tzinfo=UTC), description="real instant of the start")
+    starts_from: Instant | None = Field(default=None, description="Herald's time at that instant; absent: the same")
+
+
+class Settings(BaseSettings):
+    """What all services and the command line share."""
+
+    model_config = SettingsConfigDict(env_prefix="HERALD_", env_nested_delimiter="__", extra="ignore", frozen=True)
+
+    kafka: KafkaSettings = KafkaSettings()
+    clock: ClockSettings = ClockSettings()
+    partitions: int = Field(default=6, ge=1, le=1024, description="of internal topics; fixed when provisioned")
+    data: Path = Field(default=Path(".herald"), description="data directory of the embedded Kafka and of `herald up`")
+    http_host: str = Field(default="127.0.0.1", description="where metrics and health are served")
+    http_port: int = Field(default=0, ge=0, le=65535, description="of metrics and health; 0: any free port")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = Field(default="auto", description="auto: JSON unless a terminal")
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings from the environment; raises SettingsError naming the variable and the rule."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = "HERALD_" + "__".join(str(part).upper() for part in problem["loc"])
+        raise SettingsError(f"{name}: {problem['msg']}") from None

@@ -1,0 +1,387 @@
+"""One shard: opens from what is committed, decides, writes each step in one transaction, and reopens on any error.
+
+Opening follows the order that exactly-once stands on: fence the older owner, restore, check, seek, and only then work.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+
+from services.kernel import metrics
+from services.kernel.clock import Clock
+from services.kernel.connection import Connection
+from services.kernel.inbox import Inbox, Item
+from services.kernel.ledger import REGISTRY_TOPIC, Ledger, Output, OutputTooLarge
+from services.kernel.observe import log
+from services.kernel.registry import LiveRegistry
+from services.kernel.service import Service
+from services.kernel.state import StateLost, restore
+
+POLL_SECONDS = 0.005
+"""How often a shard looks again while it waits for records that it knows to stand in the log."""
+
+CLOSE_SECONDS = 3.0
+METADATA_SECONDS = 5.0
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
+
+
+class PositionOutOfBounds(Exception):
+    """A restored position lies outside its log: a topic was re-created or cut. People must look."""
+
+
+class Source(Protocol):
+    """What a shard needs of the consumer that feeds it."""
+
+    async def position(self, partition: TopicPartition) -> int: ...
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    def pause(self, *partitions: TopicPartition) -> None: ...
+    def resume(self, *partitions: TopicPartition) -> None: ...
+
+
+class Shard:
+    """Partition `number` of all inputs of a service, with its producer, its state and its timers."""
+
+    def __init__(
+        self,
+        service: Service,
+        number: int,
+        sources: dict[str, TopicPartition],
+        *,
+        connection: Connection,
+        clock: Clock,
+        registry: LiveRegistry | None,
+        consumer: Source,
+        log_ends: Callable[[list[TopicPartition]], Awaitable[tuple[dict[Any, int], dict[Any, int]]]],
+    ) -> None:
+        self.service = service
+        self.number = number
+        self.sources = sources
+        self.open = False
+        self.problem: str | None = "opening"
+        self._connection = connection
+        self._clock = clock
+        self._registry = registry
+        self._consumer = consumer
+        self._log_ends = log_ends
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._producer: AIOKafkaProducer | None = None
+        self._known_topics: set[str] = set()
+        self._label = str(number)
+        self._task: asyncio.Task[None] | None = None
+
+    # ---- life
+
+    def start(self) -> None:
+        """Opens and works in a task of its own, until `stop`."""
+        metrics.SHARD_OWNED.labels(self._label).set(1)
+        self._task = asyncio.create_task(self._supervise(), name=f"shard-{self.number}")
+
+    async def stop(self) -> None:
+        """Starts nothing new, lets the running transaction end, bounded in time."""
+        self._stopping = True
+        self._woken.set()
+        if self._task is not None:
+            done, _ = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+            if not done:
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+        metrics.SHARD_OWNED.labels(self._label).set(0)
+
+    async def _supervise(self) -> None:
+        backoff = FIRST_BACKOFF
+        while not self._stopping:
+            try:
+                await self._reopen()
+                backoff = FIRST_BACKOFF
+                await self._work()
+            except (StateLost, PositionOutOfBounds) as error:
+                self._show(error)
+                backoff = LONGEST_BACKOFF
+            except Exception as error:
+                self._show(error)
+            finally:
+                await self._close()
+            if not self._stopping:
+                await self._pause_for(backoff * random.uniform(0.5, 1.0))
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    def _show(self, error: Exception) -> None:
+        self.problem = f"{type(error).__name__}: {error}"
+        metrics.SHARD_REOPENED.labels(type(error).__name__).inc()
+        log.error("shard_reopens", shard=self.number, error=self.problem, exc_info=error)
+
+    async def _pause_for(self, seconds: float) -> None:
+        if self._stopping:
+            return
+        self._woken.clear()
+        try:
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _close(self) -> None:
+        self.open = False
+        metrics.SHARD_OPEN.labels(self._label).set(0)
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("producer_left_behind", shard=self.number, error=repr(error))
+
+    # ---- opening
+
+    async def _reopen(self) -> None:
+        began = time.monotonic()
+        self._consumer.pause(*self.sources.values())
+        prefix = self._connection.settings.topic_prefix
+        self._producer = self._connection.producer(
+            transactional_id=f"{prefix}{self.service.name}-{self.number}",
+            transaction_timeout_ms=self._connection.settings.transaction_timeout_ms,
+            max_batch_size=128 * 1024,
+        )
+        await self._producer.start()  # from here an older owner is fenced, its open transaction aborted
+        restored = await restore(self._connection, self.service.state_topic, self.number, self.service.state)
+        ledger = Ledger(self.service, self.number, restored)
+        inbox = Inbox([*self.sources, *([REGISTRY_TOPIC] if self.service.registry == "positioned" else [])])
+        starts = await self._positions(ledger)
+        if self._registry is not None:
+            await self._registry.ready.wait()
+            self._take_registry(ledger, inbox)
+        # No await from here to the resume: records taken before the seek never get in.
+        for topic, source in self.sources.items():
+            self._consumer.seek(source, starts[topic])
+        self._ledger, self._inbox = ledger, inbox
+        self._ends: dict[str, int] = {}
+        self._given: dict[str, int] = {}
+        self._complete_until: datetime | None = None
+        self._cleared: dict[str, int] = {}
+        self.open, self.problem = True, None
+        self._consumer.resume(*self.sources.values())
+        metrics.SHARD_OPEN.labels(self._label).set(1)
+        metrics.RESTORE_SECONDS.observe(time.monotonic() - began)
+        self._count()
+        log.info("shard_open", shard=self.number, keys=len(ledger.states), positions=starts)
+
+    async def _positions(self, ledger: Ledger) -> dict[str, int]:
+        firsts, ends = await self._log_ends(list(self.sources.values()))
+        starts = {}
+        for topic, source in self.sources.items():
+            first, end = firsts[source], ends[source]
+            start = starts[topic] = ledger.positions.next.get(topic, first)
+            if not first <= start <= end:
+                raise PositionOutOfBounds(
+                    f"{self.service.name} shard {self.number} would go on at offset {start} of {source.topic}, which "
+                    f"holds {first} to {end}: the topic was re-created or cut. Nothing is read until it is restored"
+                )
+        return starts
+
+    def _take_registry(self, ledger: Ledger, inbox: Inbox) -> None:
+        assert self._registry is not None  # noqa: S101 - the caller has looked
+        if self.service.registry == "live":
+            ledger.registry = self._registry.current
+            return
+        position = ledger.positions.next.get(REGISTRY_TOPIC, 0)
+        sweep = ledger.positions.sweep
+        ledger.registry = self._registry.in_force(sweep.offset + 1 if sweep else position)
+        inbox.lanes[REGISTRY_TOPIC].put(self._registry.from_offset(sweep.offset + 1 if sweep else position))
+
+    # ---- what comes in
+
+    def put(self, topic: str, items: list[Item]) -> None:
+        """Takes records that the consumer gave for this shard; pauses the partition when enough wait."""
+        lane = self._inbox.lanes[topic]
+        lane.put(items)
+        if lane.full and topic in self.sources:
+            self._consumer.pause(self.sources[topic])
+        self._woken.set()
+
+    def registry_version(self, item: Item) -> None:
+        """A new version of the registry: one more record in this shard's order, or the one in force from now on."""
+        if not self.open or self._registry is None:
+            return
+        if self.service.registry == "positioned":
+            self.put(REGISTRY_TOPIC, [item])
+        else:
+            self._ledger.registry = self._registry.current
+
+    # ---- working
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            needs_ends = self._fill()
+            if self._ledger.draft:
+                await self._commit()
+            elif needs_ends:
+                await self._look_ahead()
+            else:
+                await self._wait()
+
+    def _fill(self) -> bool:
+        """Takes what may be decided now. True: it must first be known what else stands in the log."""
+        ledger, inbox = self._ledger, self._inbox
+        while not ledger.draft.full:
+            if ledger.sweeping:
+                ledger.sweep()
+                continue
+            head, timer = inbox.head(), ledger.next_timer()
+            now = self._clock.now()
+            if timer is not None and timer[1].due_at <= now and (head is None or head.at > timer[1].due_at):
+                if not self._is_complete_until(timer[1].due_at):
+                    return True
+                ledger.fire(*timer, now)
+                continue
+            if head is None:
+                return False
+            after = self._read_first(head)
+            if after:
+                if self._cleared.get(head.topic, 0) <= head.offset:
+                    return True
+                earlier = inbox.head(after)
+                if earlier is not None and earlier.offset < self._ends[earlier.topic]:
+                    head = earlier
+            if head.topic == REGISTRY_TOPIC and ledger.draft:
+                return False  # what came before it is decided under the version before it, also when decided again
+            ledger.take(inbox.pop(head.topic))
+        return False
+
+    def _read_first(self, head: Item) -> tuple[str, ...]:
+        """The inputs to be read to their end before this record."""
+        declared = self.service.input(head.topic)
+        return declared.after if declared is not None else ()
+
+    def _is_complete_until(self, instant: datetime) -> bool:
+        """Whether every record appended before this instant has been given to this shard."""
+        looked = self._complete_until is not None and self._complete_until >= instant
+        return all(
+            (looked and self._given[topic] >= self._ends[topic])
+            or ((latest := self._inbox.lanes[topic].latest) is not None and latest >= instant)
+            for topic in self.sources
+        )
+
+    async def _look_ahead(self) -> None:
+        """Learns how far the inputs reach, uncommitted records included, and waits until they have been given."""
+        asked_at = self._clock.now()
+        given = await self._positions_given()
+        _, ends = await self._log_ends(list(self.sources.values()))
+        self._ends = {topic: ends[source] for topic, source in self.sources.items()}
+        while not self._stopping:
+            self._given = await self._positions_given()
+            behind = [topic for topic, end in self._ends.items() if self._given[topic] < end]
+            # A full lane is paused: what it holds is enough to go on with.
+            if all(self._inbox.lanes[topic].full for topic in behind):
+                break
+            await self._pause_for(POLL_SECONDS)
+        self._complete_until, self._cleared = asked_at, given
+
+    async def _positions_given(self) -> dict[str, int]:
+        return {topic: await self._consumer.position(source) for topic, source in self.sources.items()}
+
+    async def _wait(self) -> None:
+        timer = self._ledger.next_timer()
+        seconds = 3600.0 if timer is None else self._clock.seconds_until(timer[1].due_at)
+        if not self._woken.is_set():
+            await self._pause_for(min(max(seconds, 0.001), 3600.0))
+
+    # ---- committing
+
+    async def _commit(self) -> None:
+        try:
+            await self._transact()
+        except (MessageSizeTooLargeError, OutputTooLarge) as error:
+            log.warning("transaction_taken_apart", shard=self.number, error=str(error))
+            metrics.TRANSACTIONS.labels("aborted").inc()
+            await self._one_by_one()
+        self._resume_lanes()
+
+    async def _one_by_one(self) -> None:
+        """Decides the same records alone, so that only the one that cannot be written becomes a dead letter."""
+        for item in self._ledger.discard():
+            self._ledger.take(item)
+            try:
+                await self._transact()
+            except (MessageSizeTooLargeError, OutputTooLarge) as error:
+                self._ledger.discard()
+                self._ledger.bury(item, error)
+                await self._transact()
+
+    async def _transact(self) -> None:
+        producer, ledger = self._producer, self._ledger
+        assert producer is not None  # noqa: S101 - a shard that works has one
+        outputs = [*ledger.draft.outputs, *ledger.closing_records()]
+        await self._know_topics(producer, outputs)
+        began = time.monotonic()
+        await producer.begin_transaction()
+        try:
+            sent = [await self._send(producer, output) for output in outputs]
+            # A commit succeeds although a send has failed: each one is looked at.
+            results = await asyncio.gather(*sent, return_exceptions=True)
+            for failure in (result for result in results if isinstance(result, BaseException)):
+                raise failure
+        except (MessageSizeTooLargeError, OutputTooLarge):
+            await producer.abort_transaction()
+            raise
+        await producer.commit_transaction()
+        self._account(len(outputs), time.monotonic() - began)
+        ledger.confirm()
+        self._count()
+
+    async def _send(self, producer: AIOKafkaProducer, output: Output) -> Any:
+        return await producer.send(
+            self._connection.topic(output.topic),
+            key=output.key,
+            value=output.value,
+            partition=output.partition,
+            headers=list(output.headers),
+        )
+
+    async def _know_topics(self, producer: AIOKafkaProducer, outputs: list[Output]) -> None:
+        """Loads the metadata of new output topics before the transaction begins: inside, it would hold it up."""
+        for topic in sorted({output.topic for output in outputs} - self._known_topics):
+            try:
+                await asyncio.wait_for(producer.partitions_for(self._connection.topic(topic)), METADATA_SECONDS)
+            except (TimeoutError, UnknownTopicOrPartitionError):
+                raise RuntimeError(
+                    f"topic {self._connection.topic(topic)} is missing: `herald registry apply` makes it"
+                ) from None
+            self._known_topics.add(topic)
+
+    def _account(self, records: int, seconds: float) -> None:
+        draft = self._ledger.draft
+        metrics.TRANSACTIONS.labels("committed").inc()
+        metrics.TRANSACTION_SECONDS.observe(seconds)
+        metrics.TRANSACTION_RECORDS.observe(records)
+        for item in draft.items:
+            metrics.CONSUMED.labels(item.topic.partition(".")[0]).inc()
+        for kind in draft.types:
+            metrics.EMITTED.labels(kind).inc()
+        for reason in draft.dead_letters:
+            metrics.DEAD_LETTERS.labels(reason).inc()
+            log.error("dead_letter", shard=self.number, reason=reason)
+        for lateness in draft.lateness:
+            metrics.TIMER_LATENESS_SECONDS.observe(lateness)
+
+    def _count(self) -> None:
+        metrics.KEYS.labels(self._label).set(len(self._ledger.states))
+        metrics.TIMERS.labels(self._label).set(len(self._ledger.timers))
+        metrics.LAG_RECORDS.labels(self._label).set(len(self._inbox))
+
+    def _resume_lanes(self) -> None:
+        for topic, source in self.sources.items():
+            if not self._inbox.lanes[topic].full:
+                self._consumer.resume(source)
+
+    def committed(self) -> dict[TopicPartition, int]:
+        """The committed positions, for lag monitors."""
+        if not self.open:
+            return {}
+        following = self._ledger.positions.next
+        return {source: following[topic] for topic, source in self.sources.items() if topic in following}

@@ -1,0 +1,54 @@
+"""The timers of a shard: a heap over the states' next timers, rebuilt at each restore."""
+
+import heapq
+from collections.abc import Mapping
+from datetime import datetime
+
+from schemas.command import State, Timer
+
+
+class Timers:
+    """Which key is due next. Stale heap entries are dropped when they come up: the state is the truth."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime, str, str, str]] = []
+        self._current: dict[str, Timer] = {}
+        self.parked: dict[str, str] = {}
+
+    def rebuild(self, states: Mapping[str, State], parked: Mapping[str, str]) -> None:
+        """Starts anew from restored state."""
+        self._heap, self._current, self.parked = [], {}, dict(parked)
+        for key, state in states.items():
+            self.set(key, state)
+
+    def set(self, key: str, state: State | None) -> None:
+        """Takes over a key's new state."""
+        timer = state.next_timer() if state is not None else None
+        if timer == self._current.get(key):
+            return
+        if timer is None:
+            self._current.pop(key, None)
+            return
+        self._current[key] = timer
+        heapq.heappush(self._heap, (timer.due_at, key, timer.name, timer.about))
+
+    def park(self, key: str, cause: str) -> None:
+        """Leaves out a timer that could not be decided, until the key has another one."""
+        self.parked[key] = cause
+
+    def next(self) -> tuple[str, Timer] | None:
+        """The earliest timer and its key."""
+        while self._heap:
+            due_at, key, name, about = self._heap[0]
+            timer = self._current.get(key)
+            if timer != Timer(due_at, name, about):
+                heapq.heappop(self._heap)
+            elif self.parked.get(key) == timer.cause(key):
+                heapq.heappop(self._heap)
+                del self._current[key]
+            else:
+                return key, timer
+        return None
+
+    def __len__(self) -> int:
+        return len(self._current)
