@@ -1,0 +1,197 @@
+"""The independent reader: what stands on the topics, compared with what was expected. It knows no service's state."""
+
+import json
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.kernel.connection import Connection
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found, and each difference in one line."""
+
+    summary: dict[str, Any]
+    differences: list[str] = field(default_factory=list)
+
+
+async def check(connection: Connection, folder: Path) -> Findings:
+    """Reads the topics from the beginning and compares them with `expected.yaml`."""
+    expected = yaml.safe_load((folder / "expected.yaml").read_text())
+    topics = _Topics(connection)
+    await topics.start()
+    try:
+        agencies = expected["agencies"]
+        alerts = {agency: await topics.read(f"alerts.{agency}") for agency in agencies}
+        receipts = await topics.read_family("receipts.")
+        letters = await topics.read("dead-letters")
+        windows = await topics.read("windows")
+        spoken = await topics.read_family("releases.")
+    finally:
+        await topics.stop()
+    findings = _compare(agencies, alerts)
+    seen = [event for records in alerts.values() for _, event in records]
+    refused = sorted(r["code"] for _, e in receipts if e["type"].endswith("refused.v1") for r in e["data"]["reasons"])
+    buried = sorted(reason for reason, _ in letters)
+    for what, found, wanted in (
+        ("refused", refused, sorted(expected["refused"])),
+        ("dead letters", buried, sorted(expected["dead_letters"])),
+    ):
+        if found != wanted:
+            findings.differences.append(f"{what}: expected {wanted}, found {found}")
+    lives = {(e["data"]["window"]["release_id"], e["data"]["window"]["life"]) for _, e in windows}
+    findings.summary = {
+        "releases": len({release for release, _ in lives}),
+        "windows": len({w["release_id"] for w in _windows(windows) if w.get("opens_at")}),
+        **findings.summary,
+        "refused": len(refused),
+        "dead_letters": len(letters),
+        "reminders": sum(e["data"].get("chase") == "reminder" for e in seen),
+        "escalations": sum(e["data"].get("chase") == "escalation" for e in seen),
+        "announce_to_alert_ms": _latency(spoken, alerts),
+    }
+    return findings
+
+
+class _Topics:
+    """Reads whole topics with a plain read-committed consumer."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._consumer: AIOKafkaConsumer = connection.consumer()
+        self._admin = connection.admin()
+        self._partitions: dict[str, int] = {}
+
+    async def start(self) -> None:
+        await self._consumer.start()
+        await self._admin.start()
+        described = await self._admin.describe_topics()
+        self._partitions = {self._connection.logical(t["topic"]): len(t["partitions"]) for t in described}
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    async def read(self, name: str) -> list[tuple[Any, Any]]:
+        """Every record as (append time in ms, event); dead letters as (reason, raw bytes)."""
+        found: list[tuple[Any, Any]] = []
+        for partition in range(self._partitions[name]):
+            source = TopicPartition(self._connection.topic(name), partition)
+            self._consumer.assign([source])
+            await self._consumer.seek_to_beginning(source)
+            end = (await self._consumer.end_offsets([source]))[source]
+            while await self._consumer.position(source) < end:
+                for record in (await self._consumer.getmany(source, timeout_ms=200)).get(source, []):
+                    found.append(_dead_letter(record) if name == "dead-letters" else _event(record))
+        return found
+
+    async def read_family(self, prefix: str) -> list[tuple[Any, Any]]:
+        """Every record of the topics whose names begin so."""
+        return [r for name in sorted(self._partitions) if name.startswith(prefix) for r in await self.read(name)]
+
+
+def _event(record: Any) -> tuple[int, Any]:
+    try:
+        return record.timestamp, json.loads(record.value)
+    except ValueError:
+        return record.timestamp, None
+
+
+def _dead_letter(record: Any) -> tuple[str, bytes]:
+    return dict(record.headers).get("herald-reason", b"").decode(), record.value
+
+
+def _windows(records: list[tuple[Any, Any]]) -> list[dict[str, Any]]:
+    return [event["data"]["window"] for _, event in records]
+
+
+def _compare(expected: dict[str, Any], alerts: dict[str, list[tuple[int, Any]]]) -> Findings:
+    findings = Findings({})
+    lost = repeated = out_of_order = seen = 0
+    for agency, releases in expected.items():
+        ids: set[str] = set()
+        keys: dict[str, str] = {}
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        latest: dict[str, int] = {}
+        for _, event in alerts[agency]:
+            data = event["data"]
+            seen += 1
+            if event["id"] in ids:
+                repeated += 1
+                findings.differences.append(f"{agency}: alert {event['id']} stands there twice")
+                continue
+            ids.add(event["id"])
+            if data["sequence"] <= latest.get(data["release_id"], 0):
+                out_of_order += 1
+                findings.differences.append(f"{agency}: alert {event['id']} is out of order")
+            latest[data["release_id"]] = data["sequence"]
+            if content := data.get("content"):
+                keys[data["release_id"]] = f"{content['lab']}/{content['reference']}"
+            found[keys.get(data["release_id"], data["release_id"])].append(data)
+        for key in sorted(releases.keys() | found.keys()):
+            wanted, got = releases.get(key, []), found.get(key, [])
+            missing, differences = _differences(wanted, got)
+            lost += missing
+            findings.differences += [f"{agency} {key}: {difference}" for difference in differences]
+    wanted_total = sum(len(entries) for releases in expected.values() for entries in releases.values())
+    findings.summary = {
+        "alerts_expected": wanted_total,
+        "alerts_seen": seen,
+        "lost": lost,
+        "repeated": repeated,
+        "out_of_order": out_of_order,
+    }
+    return findings
+
+
+def _differences(wanted: list[dict[str, Any]], got: list[dict[str, Any]]) -> tuple[int, list[str]]:
+    """How many expected alerts are missing, and every difference in one line."""
+    names = [[f"{a['kind']}{' ' + a['chase'] if a.get('chase') else ''}" for a in side] for side in (wanted, got)]
+    missing, lines = 0, []
+    for tag, i, j, k, m in SequenceMatcher(None, names[0], names[1], autojunk=False).get_opcodes():
+        if tag == "equal":
+            for one, other in zip(wanted[i:j], got[k:m], strict=True):
+                lines += [
+                    f"{one['kind']}: {field} is {_field(other, field)!r}, expected {value!r}"
+                    for field, value in one.items()
+                    if _field(other, field) != value
+                ]
+            continue
+        missing += j - i
+        lines += [f"{name} is missing" for name in names[0][i:j]]
+        lines += [f"{name} was not expected" for name in names[1][k:m]]
+    return missing, lines
+
+
+def _field(alert: dict[str, Any], field: str) -> Any:
+    if field in alert:
+        return alert[field]
+    return ((alert.get("content") or {}).get("window") or {}).get(field)
+
+
+def _latency(spoken: list[tuple[int, Any]], alerts: dict[str, list[tuple[int, Any]]]) -> dict[str, float]:
+    """From the log taking a statement to the log taking the alerts that it led to, in milliseconds."""
+    statements: dict[str, list[int]] = defaultdict(list)
+    for at, event in spoken:
+        if event is not None:
+            statements[event["data"].get("reference", "")].append(at)
+    took = []
+    for records in alerts.values():
+        for at, event in records:
+            data = event["data"]
+            if data.get("chase") or data.get("due_at") or not data.get("content"):
+                continue
+            before = [stated for stated in statements[data["content"]["reference"]] if stated <= at]
+            if before:
+                took.append(at - max(before))
+    if not took:
+        return {"p50": 0.0, "p99": 0.0}
+    took.sort()
+    return {"p50": float(statistics.median(took)), "p99": float(took[min(len(took) - 1, int(len(took) * 0.99))])}

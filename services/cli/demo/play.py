@@ -1,0 +1,187 @@
+"""Plays the scenario: labs speak on their topics, agencies answer what they read on theirs. Plain Kafka clients."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import yaml
+
+from schemas.values import rfc3339
+from services.cli.demo.scenario import Scenario, Step
+from services.kernel.clock import SystemClock
+from services.kernel.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the time line."""
+
+    at: datetime
+    who: str
+    what: str
+    about: str
+    detail: str = ""
+
+
+class Player:
+    """The demo's labs and agencies."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        connection: Connection,
+        clock: SystemClock,
+        show: Callable[[Moment], None],
+    ) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._connection = connection
+        self._clock = clock
+        self._show = show
+        self._alerts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._references: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Plays to the scenario's last day."""
+        agencies = list(self._scenario.answers)
+        labs = sorted({step.on or step.lab for step in self._scenario.steps})
+        self._producer = self._connection.producer()
+        consumer = self._connection.consumer()
+        await self._producer.start()
+        await consumer.start()
+        try:
+            consumer.subscribe(
+                [self._connection.topic(f"alerts.{agency}") for agency in agencies]
+                + [self._connection.topic(f"receipts.{one}") for one in [*labs, *agencies]]
+            )
+            listening = asyncio.create_task(self._listen(consumer))
+            for step in self._scenario.steps:
+                await self._until(step.day)
+                await self._do(step)
+            await self._until(self._scenario.days)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        finally:
+            await consumer.stop()
+            await self._producer.stop()
+
+    async def _until(self, day: float) -> None:
+        instant = self._scenario.starts_from + timedelta(days=day)
+        await asyncio.sleep(max(0.0, self._clock.seconds_until(instant)))
+
+    # ---- labs
+
+    async def _do(self, step: Step) -> None:
+        match step.action:
+            case "announce":
+                release = self._release(step.what)
+                self._tell(step.lab, "announces", f"{step.lab}/{release['reference']}")
+                await self._send(f"releases.{step.lab}", f"/labs/{step.lab}", "release.announced", release)
+            case "withdraw":
+                self._tell(step.lab, "withdraws", f"{step.lab}/{step.what}")
+                data = {"reference": step.what}
+                await self._send(f"releases.{step.lab}", f"/labs/{step.lab}", "release.withdrawn", data)
+            case "impersonate":
+                release = self._release(step.what)
+                self._tell(step.on, "speaks for", f"{step.lab}/{release['reference']}")
+                await self._send(f"releases.{step.on}", f"/labs/{step.lab}", "release.announced", release)
+            case "garbage":
+                self._tell(step.on, "sends", "an event that is not JSON")
+                await self._producer.send_and_wait(self._connection.topic(f"releases.{step.on}"), step.what.encode())
+            case "answer_unknown":
+                alert = next(
+                    alert
+                    for (agency, _), alert in self._alerts.items()
+                    if agency != step.agency and alert["content"]["reference"] == step.what
+                )
+                self._tell(step.agency, "answers", f"an alert on {step.lab}/{step.what} that it was never sent")
+                await self._answer(step.agency, alert, "received")
+            case unknown:
+                raise ValueError(f"scenario.yaml: no such step: {unknown}")
+
+    def _release(self, name: str) -> dict[str, Any]:
+        text = (self._folder / name).read_text()
+        release: dict[str, Any] = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - strings only: times stay text
+        if "exercise" in release:
+            release["exercise"] = release["exercise"] == "true"
+        return release
+
+    async def _send(self, topic: str, source: str, kind: str, data: dict[str, Any]) -> None:
+        event = {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "source": source,
+            "type": f"herald.{kind}.v1",
+            "datacontenttype": "application/json",
+            "data": data,
+        }
+        await self._producer.send_and_wait(self._connection.topic(topic), json.dumps(event).encode())
+
+    # ---- agencies
+
+    async def _listen(self, consumer: Any) -> None:
+        async for record in consumer:
+            event = json.loads(record.value)
+            participant = record.topic.rpartition(".")[2]
+            if event["type"].startswith("herald.alert."):
+                await self._hear(participant, event["data"])
+            else:
+                self._show_receipt(participant, event)
+
+    async def _hear(self, agency: str, alert: dict[str, Any]) -> None:
+        content = alert.get("content") or {}
+        reference = content.get("reference", self._references.get(alert["release_id"], ""))
+        self._references[alert["release_id"]] = reference
+        if content:
+            self._alerts.setdefault((agency, alert["release_id"]), alert)
+        chase = alert.get("chase", "")
+        mark = "EXERCISE " if alert["exercise"] else ""
+        detail = " ".join(filter(None, [mark + alert["tlp"], chase and f"{chase} to {alert['tier']}"]))
+        self._tell(agency, alert["kind"], f"{content.get('lab', '')}/{reference}", detail)
+        wanted = self._scenario.behaviour(agency, reference)
+        if alert.get("asks") and wanted in {"at-once", chase}:
+            await self._answer(agency, alert, "received")
+            if self._scenario.participating.get(agency) == reference:
+                await self._answer(agency, alert, "participating")
+
+    async def _answer(self, agency: str, alert: dict[str, Any], disposition: str) -> None:
+        data = {"alert_id": alert["alert_id"], "release_id": alert["release_id"], "disposition": disposition}
+        await self._send(f"acks.{agency}", f"/agencies/{agency}", "acknowledgement.submitted", data)
+
+    # ---- the time line
+
+    def _show_receipt(self, participant: str, event: dict[str, Any]) -> None:
+        data = event["data"]
+        if event["type"] == "herald.disclosure.made.v1":
+            return
+        outcome = event["type"].split(".")[2]
+        said = [*data.get("reasons", ()), *data.get("warnings", ())]
+        if outcome == "accepted" and data.get("disposition"):
+            self._tell(participant, f"answered {data['disposition']}", self._references.get(data["release_id"], ""))
+        else:
+            about = data.get("reference") or self._references.get(data.get("release_id", ""), "its event")
+            self._tell(
+                participant, f"receipt: {outcome}", about, "; ".join(f"{n['code']}: {n['message']}" for n in said)
+            )
+
+    def _tell(self, who: str, what: str, about: str, detail: str = "") -> None:
+        self._show(Moment(self._clock.now(), who, what, about, detail))
+
+
+def as_json(moment: Moment) -> str:
+    """A moment as one JSON object."""
+    return json.dumps(
+        {
+            "at": rfc3339(moment.at),
+            "who": moment.who,
+            "what": moment.what,
+            "about": moment.about,
+            "detail": moment.detail,
+        }
+    )

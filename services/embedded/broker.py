@@ -1,0 +1,241 @@
+"""One Kafka broker in a data directory of its own: format, start, stop, status. Listens on loopback only."""
+
+import base64
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+from services.embedded import EmbeddedError, Progress
+from services.embedded.distribution import Distribution, locate
+from services.embedded.ports import LOOPBACK, free, is_free, is_listening
+
+START_SECONDS = 90
+STOP_SECONDS = 20
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.bootstrap.servers={host}:{controller_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+num.network.threads=2
+num.io.threads=4
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A broker that runs: written beside its data, so that anyone finds it. `started` tells a pid from its heir."""
+
+    pid: int
+    port: int
+    controller_port: int
+    started: str
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where its clients connect."""
+        return f"{LOOPBACK}:{self.port}"
+
+
+class Broker:
+    """The broker of one data directory."""
+
+    def __init__(self, data: Path) -> None:
+        self.folder = data.absolute() / "kafka"
+        self.log = self.folder / "kafka.log"
+        self._state = self.folder / "broker.json"
+
+    def status(self) -> Running | None:
+        """The broker that runs on this directory, by pid and start time: a stale file is none."""
+        try:
+            running = Running(**json.loads(self._state.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return running if _started(running.pid) == running.started else None
+
+    def start(self, progress: Progress, port: int | None = None, *, owned: bool = False) -> Running:
+        """Starts it, or returns the one that runs. `owned`: it ends with the process that started it.
+
+        Raises EmbeddedError: port taken, disk full, not this user's directory, Java or Kafka that does not start.
+        """
+        self._prepare()
+        with self._locked() as lock:
+            if (running := self.status()) is not None:
+                if port not in {None, running.port}:
+                    raise EmbeddedError(
+                        f"a broker already runs on {self.folder} at port {running.port}; stop it to use {port}"
+                    )
+                return running
+            distribution = locate(progress)
+            chosen = self._ports(port)
+            self._format(distribution, *chosen)
+            return self._launch(distribution, *chosen, progress=progress, owned=owned, lock=lock)
+
+    def stop(self) -> bool:
+        """Ends it, with a bounded wait; False when none ran."""
+        running = self.status()
+        if running is None:
+            return False
+        for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5)):
+            try:
+                os.kill(running.pid, number)
+            except ProcessLookupError:
+                break
+            except PermissionError:
+                raise EmbeddedError(f"the broker on {self.folder} (pid {running.pid}) is another user's") from None
+            if _wait_gone(running, seconds):
+                break
+        return True
+
+    # ---- preparing
+
+    def _prepare(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / ".lock").touch()
+        except OSError as error:
+            raise EmbeddedError(f"cannot use the data directory {self.folder}: {error.strerror}") from None
+        owner = self.folder.stat().st_uid
+        if owner != os.getuid():
+            raise EmbeddedError(f"{self.folder} belongs to another user (uid {owner}); choose another with --data")
+
+    def _locked(self) -> IO[str]:
+        lock = (self.folder / ".lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise EmbeddedError(f"another process is starting the broker on {self.folder}") from None
+        return lock
+
+    def _ports(self, port: int | None) -> tuple[int, int]:
+        if port is not None:
+            if not is_free(port):
+                raise EmbeddedError(f"port {port} is taken by another program; choose another, or leave --port out")
+            return port, free()
+        try:
+            before = Running(**json.loads(self._state.read_text()))
+        except (OSError, ValueError, TypeError):
+            return free(), free()
+        return before.port if is_free(before.port) else free(), free()
+
+    def _format(self, distribution: Distribution, port: int, controller_port: int) -> None:
+        logs = self.folder / "logs"
+        properties = _PROPERTIES.format(host=LOOPBACK, port=port, controller_port=controller_port, logs=logs)
+        try:
+            (self.folder / "server.properties").write_text(properties)
+        except OSError as error:
+            raise EmbeddedError(f"cannot write to {self.folder}: {error.strerror}") from None
+        if (logs / "meta.properties").exists():
+            return
+        cluster = "H" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
+        command = [*self._java(distribution), "kafka.tools.StorageTool", "format", "--standalone"]
+        command += ["-t", cluster, "-c", str(self.folder / "server.properties")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            self.log.write_text(done.stdout + done.stderr)
+            raise EmbeddedError(f"Kafka could not format {logs}; its words are in {self.log}")
+
+    # ---- running
+
+    def _java(self, distribution: Distribution) -> list[str]:
+        options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+        if distribution.archive is not None:
+            options += ["-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={distribution.archive}"]
+        return [str(distribution.java), *options, "-cp", distribution.classpath]
+
+    def _launch(
+        self,
+        distribution: Distribution,
+        port: int,
+        controller_port: int,
+        *,
+        progress: Progress,
+        owned: bool,
+        lock: IO[str],
+    ) -> Running:
+        from services.embedded.lifeline import tied  # noqa: PLC0415 - keeps `status` quick
+
+        java = [*self._java(distribution), "kafka.Kafka", str(self.folder / "server.properties")]
+        # The broker inherits the lock: while it lives, no second one starts on the same data.
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                tied(java) if owned else java,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),
+            )
+        running = Running(process.pid, port, controller_port, _started(process.pid) or "")
+        self._state.write_text(json.dumps(asdict(running)))
+        began, told = time.monotonic(), False
+        while not is_listening(port):
+            if process.poll() is not None:
+                raise EmbeddedError(self._last_words(process.returncode))
+            if time.monotonic() - began > START_SECONDS:
+                process.kill()
+                raise EmbeddedError(f"Kafka did not listen within {START_SECONDS} s; its log is {self.log}")
+            if not told and time.monotonic() - began > 2:
+                progress("starting Kafka")
+                told = True
+            time.sleep(0.1)
+        return running
+
+    def _last_words(self, code: int) -> str:
+        text = self.log.read_text(errors="replace")[-20_000:]
+        if "No space left on device" in text:
+            return f"Kafka ended: the disk of {self.folder} is full; make room and start again (log: {self.log})"
+        if "Address already in use" in text:
+            return f"Kafka ended: another program took its port meanwhile; start again (log: {self.log})"
+        lines = [line for line in text.splitlines() if "ERROR" in line or "Exception" in line]
+        return f"Kafka ended with code {code}: {lines[-1][:200] if lines else 'no reason given'} (log: {self.log})"
+
+
+def _started(pid: int) -> str | None:
+    """The start time of a live process in clock ticks since boot; None when there is none (or only its zombie)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return _started_elsewhere(pid)
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in {"Z", "X"} else fields[19]
+
+
+def _started_elsewhere(pid: int) -> str | None:
+    """The same where there is no /proc."""
+    if Path("/proc/self/stat").exists():
+        return None
+    shown = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout.strip() or None
+
+
+def _wait_gone(running: Running, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with suppress(ChildProcessError):
+            os.waitpid(running.pid, os.WNOHANG)
+        if _started(running.pid) != running.started:
+            return True
+        time.sleep(0.05)
+    return False
