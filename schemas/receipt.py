@@ -98,3 +98,44 @@ class Answered(Emitted):
             time=self.at,
             data=self.receipt,
         )
+
+
+KEPT = 64
+"""How many answers a key remembers."""
+
+
+class Kept(Strict):
+    """An answer as it is remembered: exactly one of the three receipts is there."""
+
+    event_id: SenderId
+    id: Uuid
+    at: Instant
+    accepted: ReceiptAccepted | None = None
+    unchanged: ReceiptUnchanged | None = None
+    refused: ReceiptRefused | None = None
+
+    @classmethod
+    def of(cls, event_id: str, answered: Answered) -> "Kept":
+        """Remembers an answer."""
+        receipt = answered.receipt
+        kind = receipt.type.split(".")[2]
+        return cls.model_construct(event_id=event_id, id=answered.id, at=answered.at, **{kind: receipt})  # type: ignore[arg-type]
+
+    def answered(self) -> Answered:
+        """The same answer again, byte for byte."""
+        receipt = self.accepted or self.unchanged or self.refused
+        assert receipt is not None, "a kept answer holds one receipt"  # noqa: S101
+        return Answered(receipt, self.id, self.at)
+
+
+def recall(kept: tuple[Kept, ...], event_id: str | None) -> Answered | None:
+    """The answer that this event was given before."""
+    return next((one.answered() for one in kept if one.event_id == event_id), None)
+
+
+def remember(kept: tuple[Kept, ...], answered: Answered) -> tuple[Kept, ...]:
+    """Adds an answer, and forgets the oldest. One without an event id, or a repeat, is not added."""
+    event_id = answered.receipt.event_id
+    if event_id is None or any(one.event_id == event_id for one in kept):
+        return kept
+    return (*kept, Kept.of(event_id, answered))[-KEPT:]

@@ -21,8 +21,15 @@ MAX_EVENT_BYTES = 256 * 1024
 MAX_REGISTRY_BYTES = 8 * 1024 * 1024
 
 _LINE_CONTROLS = frozenset("\n\t")
-_INSTANT = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$")
-_DURATION = re.compile(r"^P(?!$)(\d+W|(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)$")
+_UNFIT = frozenset({"Cc", "Cs"})
+_UNFIT_IN_A_LINE = _UNFIT | {"Zl", "Zp"}
+# Patterns are written for JSON Schema too: explicit digits, since \d takes other scripts' digits in Python.
+_INSTANT = re.compile(
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+_DURATION = re.compile(r"^P(?!$)([0-9]+W|([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?)$")
+_LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+_PROSE_PATTERN = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
 
 
 class Strict(BaseModel):
@@ -35,11 +42,14 @@ class Strict(BaseModel):
 
 
 def _instant(value: Any) -> Any:
-    if isinstance(value, str) and not _INSTANT.match(value):
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise ValueError("must be an RFC 3339 time with a zone, such as 2027-03-01T15:00:00Z")
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be a string holding an RFC 3339 time with a zone")
-    return datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise ValueError("must be a date and time that exist, such as 2027-03-01T15:00:00Z") from None
 
 
 def _in_range(value: datetime) -> datetime:
@@ -62,9 +72,9 @@ def rfc3339(value: datetime) -> str:
 def _duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
-    if not isinstance(value, str) or not _DURATION.match(value):
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P14D or PT4H")
-    parts = {unit: float(number) for number, unit in re.findall(r"(\d+(?:\.\d+)?)([WDHMS])", value)}
+    parts = {unit: float(number) for number, unit in re.findall(r"([0-9]+(?:\.[0-9]+)?)([WDHMS])", value)}
     try:
         return timedelta(
             weeks=parts.get("W", 0),
@@ -78,11 +88,11 @@ def _duration(value: Any) -> Any:
 
 
 def iso8601(value: timedelta) -> str:
-    """A duration as ISO 8601 in days, hours, minutes and seconds: `P14D`, `PT4H`, `P1DT30M`."""
-    minutes, seconds = divmod(value.seconds, 60)
+    """A duration, not negative, as ISO 8601 in days, hours, minutes and seconds: `P14D`, `PT4H`, `P1DT30M`."""
+    minutes, whole = divmod(value.seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    fraction = f"{seconds + value.microseconds / 1e6:g}"
-    time = "".join(f"{n}{u}" for n, u in ((hours, "H"), (minutes, "M"), (fraction, "S")) if n not in {0, "0"})
+    seconds = f"{whole}.{value.microseconds:06d}".rstrip("0").rstrip(".")
+    time = "".join(f"{n}{u}" for n, u in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n not in {0, "0"})
     text = "P" + (f"{value.days}D" if value.days else "") + (f"T{time}" if time else "")
     return text if text != "P" else "PT0S"
 
@@ -94,13 +104,13 @@ def _bounded_duration(value: timedelta) -> timedelta:
 
 
 def _single_line(value: str) -> str:
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in value):
+    if any(unicodedata.category(c) in _UNFIT_IN_A_LINE for c in value):
         raise ValueError("must be one line without control characters")
     return value
 
 
 def _prose(value: str) -> str:
-    if any(unicodedata.category(c) in {"Cc", "Cs"} and c not in _LINE_CONTROLS for c in value):
+    if any(unicodedata.category(c) in _UNFIT and c not in _LINE_CONTROLS for c in value):
         raise ValueError("must have no control characters other than line feed and tab")
     return value
 
@@ -110,7 +120,14 @@ Instant = Annotated[
     BeforeValidator(_instant),
     AfterValidator(_in_range),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "description": "RFC 3339, UTC, years 2000 to 2100"}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": _INSTANT.pattern,
+            "description": "RFC 3339 with a zone, years 2000 to 2099; Herald writes UTC",
+        }
+    ),
 ]
 Duration = Annotated[
     timedelta,
@@ -122,10 +139,8 @@ Duration = Annotated[
 
 
 def _opening(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("P"):
+    if isinstance(value, timedelta) or (isinstance(value, str) and value.startswith("P")):
         return _bounded_duration(_duration(value))
-    if isinstance(value, timedelta):
-        return value
     try:
         return _in_range(_instant(value))
     except ValueError as error:
@@ -139,11 +154,13 @@ def _written_opening(value: datetime | timedelta) -> str:
 Opening = Annotated[
     datetime | timedelta,
     BeforeValidator(_opening),
-    PlainSerializer(
-        lambda v: iso8601(v) if isinstance(v, timedelta) else rfc3339(v), return_type=str, when_used="json"
-    ),
+    PlainSerializer(_written_opening, return_type=str, when_used="json"),
     WithJsonSchema(
-        {"type": "string", "description": "RFC 3339 time with a zone, or an ISO 8601 duration before the release"}
+        {
+            "type": "string",
+            "anyOf": [{"pattern": _INSTANT.pattern}, {"pattern": _DURATION.pattern}],
+            "description": "RFC 3339 time with a zone, or an ISO 8601 duration before the release, such as P14D",
+        }
     ),
 ]
 
@@ -153,10 +170,22 @@ Capability = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")
 Tier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$")]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s/$.?#][^\s]*$", max_length=2000)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_single_line)]
-Prose = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_prose)]
-SenderId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_single_line)]
+HttpsUrl = Annotated[
+    str, StringConstraints(pattern=r"^https://[^\s/$.?#][^\s]*$", max_length=2000), AfterValidator(_single_line)
+]
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_single_line),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200, "pattern": _LINE_PATTERN}),
+]
+Prose = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=4000),
+    AfterValidator(_prose),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4000, "pattern": _PROSE_PATTERN}),
+]
+SenderId = Line
 
 Tlp = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"]
 Disposition = Literal["received", "participating", "declined", "finished"]

@@ -57,6 +57,7 @@ class _WindowEvent(Data):
     window: Window
     due_at: Instant | None = Field(default=None, description="when a transition by time was due; late is visible")
     happened_at: Instant
+    changed: tuple[str, ...] = Field(default=(), description="top-level fields of the release that changed")
 
     def topics(self) -> tuple[str, ...]:
         return ("windows",)
@@ -75,8 +76,6 @@ class WindowRescheduled(_WindowEvent):
     """A material change of a window that is scheduled or open; `changed` names what changed."""
 
     type: ClassVar[str] = "herald.window.rescheduled.v1"
-
-    changed: tuple[str, ...]
 
 
 class WindowOpened(_WindowEvent):

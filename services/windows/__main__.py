@@ -1,7 +1,7 @@
 """`python -m services.windows`: runs the service until a signal comes."""
 
-from services.windows.app import SERVICE
 from services.kernel.process import main
+from services.windows.app import SERVICE
 
 if __name__ == "__main__":
     main(SERVICE)

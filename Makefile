@@ -1,0 +1,48 @@
+# Herald. `make` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-long check format schemas clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The lock file decides what is installed; it is installed again when it changes. Two `make` at once take turns.
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Herald needs Python 3.11 or later: install it, or set PYTHON"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Herald needs Python 3.11 or later; $(PYTHON) is older: set PYTHON"; exit 1; }
+	@$(PYTHON) deploy/install.py $(VENV)
+
+demo: $(STAMP) ## play the main job on a real Kafka, 30 days in 30 seconds
+	@$(BIN)/herald demo $(ARGS)
+
+up: $(STAMP) ## run a Kafka and every service until Ctrl-C
+	@$(BIN)/herald up $(ARGS)
+
+check: $(STAMP) ## types, lint, format, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m schemas.generate --check
+
+test: check ## everything, with the long counts divided
+	$(BIN)/pytest $(ARGS)
+
+test-long: check ## everything, with the full counts
+	HERALD_TEST_LONG=1 $(BIN)/pytest --timeout 3600 $(ARGS)
+
+format: $(STAMP) ## format and sort imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: $(STAMP) ## write the JSON Schemas, topics.yaml and examples anew
+	$(BIN)/python -m schemas.generate
+
+lock: $(STAMP) ## resolve the dependencies anew
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what make made (not the demo's or your data)
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

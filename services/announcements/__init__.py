@@ -1,0 +1,1 @@
+"""Announcements: reads `releases`, decides what the lab's latest statement is, emits `announcements` and receipts."""
