@@ -15,6 +15,9 @@ LONGEST = timedelta(days=30)
 SHORT_NOTICE = timedelta(days=3)
 """An opening nearer than this, seen from the statement that plans it, is short notice."""
 
+KEPT_AFTER_END = timedelta(days=30)
+"""How long an ended window is kept whole in state, and answers to it are taken."""
+
 EndReason = Literal[
     "release",  # closed: the trusted-partner release was reached
     "lab_closing",  # closed: at the lab's own earlier closing

@@ -34,5 +34,5 @@ async def _run(service: Service, settings: Settings) -> None:
 
 
 def _failed(service: Service, why: str, code: int) -> int:
-    print(f"herald {service.name}: {why}", file=sys.stderr)  # noqa: T201 - the one line a person sees
+    print(f"herald {service.name}: {why}", file=sys.stderr)
     return code

@@ -1,14 +1,9 @@
 """What windows keeps of a release: the window as it stands, and what is next due."""
 
-from datetime import timedelta
-
 from schemas.command import State, Timer
 from schemas.plan import Course
 from schemas.values import Instant, WindowStatus
-from schemas.window import EndReason, Window
-
-KEPT_AFTER_END = timedelta(days=30)
-"""How long an ended window is kept whole; after that only life, revision and end remain."""
+from schemas.window import KEPT_AFTER_END, EndReason, Window
 
 
 class WindowState(State):

@@ -1,0 +1,66 @@
+"""Looks into an edge record: is it JSON, is it an event, what is its id. Strict, and quick to give up."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from schemas.envelope import derived_id
+from schemas.notice import Refused
+from schemas.values import MAX_EVENT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An event that could be read. `content` identifies what it says, whatever its spelling (canonical JSON)."""
+
+    attributes: dict[str, Any]
+    id: str | None
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is no event. `too_large` is refused unread; the others are dead letters too."""
+
+    reason: Refused
+
+
+@lru_cache(maxsize=8)  # the key and the decision of a record ask one after the other
+def parse(value: bytes | None) -> Parsed | Unreadable:
+    """Reads a record's value."""
+    if value is None:
+        return _not_json("the record has no value")
+    if len(value) > MAX_EVENT_BYTES:
+        return Unreadable(Refused(code="too_large", message=f"an event is at most {MAX_EVENT_BYTES} bytes"))
+    try:
+        found = json.loads(value.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
+        canonical = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError:
+        return _not_json("the value is not UTF-8")
+    except UnicodeEncodeError:
+        return _not_json("a string holds half a surrogate pair")
+    except RecursionError:
+        return _not_json("the value is nested too deeply")
+    except ValueError as error:
+        return _not_json(f"the value is not JSON: {str(error)[:100]}")
+    if not isinstance(found, dict):
+        return Unreadable(Refused(code="not_an_event", message="the value is JSON, but no object: send a CloudEvent"))
+    event_id = found.get("id")
+    usable = isinstance(event_id, str) and 0 < len(event_id) <= 200 and event_id.isprintable()
+    return Parsed(found, event_id if usable else None, derived_id("content", canonical))
+
+
+def _not_json(said: str) -> Unreadable:
+    return Unreadable(Refused(code="not_json", message=said))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")

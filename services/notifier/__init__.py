@@ -1,0 +1,1 @@
+"""Notifier: reads `windows`, `reminders`, `acknowledgements`; decides whom to tell; emits `alerts` and disclosures."""
