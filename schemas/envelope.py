@@ -29,9 +29,7 @@ def derived_id(*parts: str | bytes) -> str:
 
 
 class Emitted:
-    """Anything that a decider may return: it knows its type, where it is written, and its envelope."""
-
-    type: ClassVar[str]
+    """Anything that a decider may return: it knows where it is written, and its envelope."""
 
     def topics(self) -> tuple[str, ...]:
         """Names of the topics, without prefix. Empty: it only changes the decider's own state."""
@@ -44,6 +42,8 @@ class Emitted:
 
 class Data(Strict, Emitted):
     """The `data` of an event of the contract."""
+
+    type: ClassVar[str]
 
     def subject(self) -> str:
         """The key of the event: the release id, which every domain event carries."""

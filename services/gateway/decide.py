@@ -60,11 +60,6 @@ class Forwarded(Emitted):
     def topics(self) -> tuple[str, ...]:
         return (self.edge.topic,)
 
-    @property
-    def type(self) -> str:  # type: ignore[override]
-        """The type that the sender gave."""
-        return self.event.type
-
     def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Event[Any]:
         return self.event.model_copy(
             update={

@@ -8,12 +8,13 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from pydantic import ValidationError
 
 from schemas.command import Command, Received, RegistryChanged, State, Taken, Timer, TimerDue
 from schemas.dead_letter import DeadLettered
-from schemas.envelope import CONTENT_TYPE, Emitted, derived_id, encode, reader
+from schemas.envelope import CONTENT_TYPE, Event, derived_id, encode, reader
 from schemas.receipt import Coordinates
 from schemas.registry import Registry
 from schemas.topics import TOPICS
@@ -218,18 +219,22 @@ class Ledger:
         before = state
         emitted = self.service.decide(state, command, now)
         outputs: list[Output] = []
+        types: list[str] = []
         letters: list[DeadLettered] = []
         for ordinal, event in enumerate(emitted):
             state = self.service.evolve(state, event)
             if isinstance(event, DeadLettered):
                 letters.append(event)
-            else:
-                outputs += self._written(event, cause, ordinal, now)
+            elif event.topics():
+                stamped = event.stamped(cause=cause, ordinal=ordinal, source=self.service.source, time=now)
+                outputs += self._written(stamped, event.topics())
+                types.append(stamped.type)
         if timer is not None and state is not None and state.next_timer() == timer:
             raise RuntimeError(f"timer {timer.name} was decided and is due again at the same instant")
+        # Nothing above changes the draft: a record that cannot be decided leaves no half of itself in it.
         self.draft.outputs += outputs
         self.draft.size += sum(len(output.value or b"") for output in outputs)
-        self.draft.types += [event.type for event in emitted if event.topics() and not isinstance(event, DeadLettered)]
+        self.draft.types += types
         if state is not before:
             self.draft.states[key] = state
             self.timers.set(key, state)
@@ -238,11 +243,7 @@ class Ledger:
             if item is not None:
                 self._dead_letter(item, letter.reason, ValueError(letter.detail))
 
-    def _written(self, event: Emitted, cause: str, ordinal: int, now: datetime) -> list[Output]:
-        topics = event.topics()
-        if not topics:
-            return []
-        stamped = event.stamped(cause=cause, ordinal=ordinal, source=self.service.source, time=now)
+    def _written(self, stamped: Event[Any], topics: tuple[str, ...]) -> list[Output]:
         value, key = encode(stamped), (stamped.subject or "").encode()
         outputs = []
         for topic in topics:

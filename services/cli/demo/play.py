@@ -50,7 +50,7 @@ class Player:
     async def run(self) -> None:
         """Plays to the scenario's last day."""
         agencies = list(self._scenario.answers)
-        labs = sorted({step.on or step.lab for step in self._scenario.steps})
+        labs = sorted({step.through or step.lab for step in self._scenario.steps})
         self._producer = self._connection.producer()
         consumer = self._connection.consumer()
         await self._producer.start()
@@ -89,11 +89,13 @@ class Player:
                 await self._send(f"releases.{step.lab}", f"/labs/{step.lab}", "release.withdrawn", data)
             case "impersonate":
                 release = self._release(step.what)
-                self._tell(step.on, "speaks for", f"{step.lab}/{release['reference']}")
-                await self._send(f"releases.{step.on}", f"/labs/{step.lab}", "release.announced", release)
+                self._tell(step.through, "speaks for", f"{step.lab}/{release['reference']}")
+                await self._send(f"releases.{step.through}", f"/labs/{step.lab}", "release.announced", release)
             case "garbage":
-                self._tell(step.on, "sends", "an event that is not JSON")
-                await self._producer.send_and_wait(self._connection.topic(f"releases.{step.on}"), step.what.encode())
+                self._tell(step.through, "sends", "an event that is not JSON")
+                await self._producer.send_and_wait(
+                    self._connection.topic(f"releases.{step.through}"), step.what.encode()
+                )
             case "answer_unknown":
                 alert = next(
                     alert

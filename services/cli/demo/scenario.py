@@ -24,7 +24,7 @@ class Step:
     action: str
     what: str
     lab: str = ""
-    on: str = ""
+    through: str = ""
     agency: str = ""
 
 
@@ -44,8 +44,10 @@ class Scenario:
 
 
 def _step(raw: dict[str, Any]) -> Step:
-    action = next(key for key in raw if key not in {"day", "lab", "on", "agency"})
-    return Step(float(raw["day"]), action, raw[action], raw.get("lab", ""), raw.get("on", ""), raw.get("agency", ""))
+    action = next(key for key in raw if key not in {"day", "lab", "through", "agency"})
+    return Step(
+        float(raw["day"]), action, raw[action], raw.get("lab", ""), raw.get("through", ""), raw.get("agency", "")
+    )
 
 
 def load(folder: Path = FILES) -> Scenario:

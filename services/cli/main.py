@@ -1,0 +1,82 @@
+"""The `herald` command.
+
+Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused, 4 no answer in time, 130 Ctrl-C.
+"""
+
+import os
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from services.cli import ack, alerts, announce, dead_letters, kafka, offboard, receipts, registry, run, up, windows
+from services.cli.demo import command as demo
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Herald carries a lab's early-access announcements to the agencies they concern. Voluntary: it gates nothing.",
+)
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.add_typer(kafka.app, name="kafka")
+app.add_typer(registry.app, name="registry")
+app.command("offboard")(offboard.offboard)
+app.command("announce")(announce.announce)
+app.command("withdraw")(announce.withdraw)
+app.command("alerts")(alerts.alerts)
+app.command("ack")(ack.ack)
+app.command("windows")(windows.windows)
+app.command("receipts")(receipts.receipts)
+app.command("dead-letters")(dead_letters.dead_letters)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"herald {version('herald-early-access')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Herald carries a lab's early-access announcements to the agencies they concern. Voluntary: it gates nothing."""
+
+
+def main() -> None:
+    """Runs the command line; whatever goes wrong is one line and a documented exit code."""
+    try:
+        app()
+    except Exception as error:
+        code, line = _explained(error)
+        print(f"herald: {line}", file=sys.stderr)
+        if os.environ.get("HERALD_LOG_LEVEL", "").lower() == "debug":
+            traceback.print_exception(error)
+        sys.exit(code)
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    name = type(error).__name__
+    match name:
+        case "SettingsError" | "FileError":
+            return 2, str(error)
+        case "EmbeddedError" | "StackError" | "ProvisionError" | "RegistryConflict" | "NotProvisioned":
+            return 1, str(error)
+        case "KafkaConnectionError":
+            return 1, f"cannot reach Kafka: {error}"
+        case "UnknownTopicOrPartitionError":
+            return 1, "a topic is missing: `herald registry apply FILE` makes what the registry names"
+        case "FileNotFoundError" | "IsADirectoryError" | "PermissionError":
+            return 2, f"{getattr(error, 'filename', '')}: {getattr(error, 'strerror', error)}"
+    return 1, f"{name}: {error} (HERALD_LOG_LEVEL=debug shows more)"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""`herald up`: a Kafka and every service, until Ctrl-C."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.registry import Registry
+from services.cli import session, stack
+from services.embedded.supervisor import Happened
+from services.kernel.connection import Connection
+from services.kernel.provision import provision
+from services.kernel.registry_log import versions
+from services.kernel.settings import Settings, load
+
+
+def up(
+    data: session.Data = session.HERE,
+    port: Annotated[int | None, typer.Option(help="Kafka's port; absent: the last one, or a free one.")] = None,
+    as_json: session.Json = False,
+) -> None:
+    """Run a Kafka and every service until Ctrl-C. What dies is started again.
+
+    Example: herald up --data /var/tmp/herald
+    """
+    settings = load()
+    servers, broker = stack.use_kafka(settings, data, session.progress, port)
+    session.say(as_json, f"Kafka listens on {servers}", what="listening", name="kafka", detail=servers)
+    try:
+        asyncio.run(_run(settings, data, servers, as_json))
+    finally:
+        if broker is not None:
+            broker.stop()
+    session.say(as_json, "everything is stopped", what="stopped", name="herald", detail="")
+
+
+async def _run(settings: Settings, data: Path, servers: str, as_json: bool) -> None:
+    stop = asyncio.Event()
+    waiting = asyncio.create_task(stack.until_signal(stop))
+    connection = Connection(settings.kafka.model_copy(update={"bootstrap_servers": servers}))
+    kept = await versions(connection)
+    made = await provision(connection, settings.partitions, kept[-1] if kept else Registry())
+    if made:
+        session.note(f"made {len(made)} topics")
+
+    def show(happened: Happened) -> None:
+        line = f"{happened.name} {happened.what}: {happened.detail}"
+        session.say(as_json, line, what=happened.what, name=happened.name, detail=happened.detail)
+
+    services = stack.supervisor(data, servers, show)
+    await services.start()
+    try:
+        await stack.wait_ready(services)
+        hint = "" if kept else "; no registry yet: `herald registry apply deploy/registry.yaml`"
+        session.say(as_json, f"ready, press Ctrl-C to stop{hint}", what="ready", name="herald", detail=_now())
+        await waiting
+    finally:
+        await services.stop()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,63 @@
+"""The registry's versions in Kafka: read them, and add one in a transaction."""
+
+from datetime import datetime
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from schemas.envelope import derived_id, encode, reader
+from schemas.registry import Registry
+from services.kernel.connection import Connection
+from services.kernel.ledger import REGISTRY_TOPIC
+
+
+class RegistryConflict(Exception):
+    """Another version was applied at the same time; one line for people."""
+
+
+async def versions(connection: Connection) -> list[Registry]:
+    """Every version still kept, oldest first; empty where nothing was ever applied."""
+    topic = connection.topic(REGISTRY_TOPIC)
+    consumer = connection.consumer()
+    await consumer.start()
+    try:
+        if topic not in await consumer.topics():
+            return []
+        source = TopicPartition(topic, 0)
+        consumer.assign([source])
+        await consumer.seek_to_beginning(source)
+        end = (await consumer.end_offsets([source]))[source]
+        found = []
+        while await consumer.position(source) < end:
+            for record in (await consumer.getmany(source, timeout_ms=200)).get(source, []):
+                found.append(reader(Registry).validate_json(record.value, extra="ignore").data)
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def publish(connection: Connection, registry: Registry, now: datetime) -> None:
+    """Adds a version. Raises RegistryConflict when its number is not the next one any more."""
+    prefix = connection.settings.topic_prefix
+    producer = connection.producer(transactional_id=f"{prefix}registry")
+    await producer.start()  # from here another one's transaction is fenced
+    try:
+        before = await versions(connection)
+        if registry.version != (before[-1].version if before else 0) + 1:
+            raise RegistryConflict("another version of the registry was applied meanwhile: look at it, and apply again")
+        cause = derived_id("registry", registry.namespace, str(registry.version))
+        value = encode(registry.stamped(cause=cause, ordinal=0, source="/services/registry", time=now))
+        await producer.begin_transaction()
+        sent = [
+            await producer.send(connection.topic(topic), key=b"registry", value=value, partition=0)
+            for topic in registry.topics()
+        ]
+        for future in sent:
+            await future
+        await producer.commit_transaction()
+    except ProducerFenced:
+        raise RegistryConflict("another `registry apply` overtook this one: look at it, and apply again") from None
+    except KafkaError as error:
+        raise RegistryConflict(f"the registry was not written: {error!r}") from error
+    finally:
+        await producer.stop()
