@@ -1,0 +1,200 @@
+"""`herald registry check | apply | show | history | route`: who takes part, and who would be told what."""
+
+import asyncio
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from schemas import registry_file, release_file
+from schemas.plan import plan
+from schemas.registry import Registry, RegistryFile
+from schemas.release import Release
+from schemas.routing import addressed, wants
+from schemas.values import AlertKind
+from services.cli import session
+from services.cli.windows import latest as live_windows
+from services.kernel.clock import SystemClock
+from services.kernel.connection import Connection
+from services.kernel.provision import provision
+from services.kernel.registry_log import publish, versions
+from services.kernel.settings import SettingsError
+
+app = typer.Typer(no_args_is_help=True, help="The registry: labs, agencies, capabilities and policy, as one file.")
+
+File = Annotated[Path, typer.Argument(help="The registry, YAML.")]
+
+
+@app.command()
+def check(file: File, as_json: session.Json = False) -> None:
+    """Check a registry file: line, field and remedy of whatever is wrong. Needs no Kafka.
+
+    Example: herald registry check deploy/registry.yaml
+    """
+    found = registry_file.load(file.read_text(encoding="utf-8"))
+    line = f"{file} is sound: {len(found.labs)} labs, {len(found.agencies)} agencies"
+    session.say(as_json, line, outcome="sound", labs=list(found.labs), agencies=list(found.agencies))
+
+
+@app.command()
+def apply(
+    file: File,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    as_json: session.Json = False,
+) -> None:
+    """Apply a registry file: shows what changes and what it would newly disclose, makes topics, then writes a version.
+
+    Example: herald registry apply deploy/registry.yaml --yes
+    """
+    asyncio.run(_apply(file, yes, as_json))
+
+
+@app.command()
+def show(
+    version: Annotated[int | None, typer.Option(help="Which; absent: the one in force.")] = None,
+    as_json: session.Json = False,
+) -> None:
+    """Show a version of the registry.
+
+    Example: herald registry show --version 3 --json
+    """
+    kept = asyncio.run(versions(session.connect(session.settings())))
+    found = next((one for one in reversed(kept) if version in {None, one.version}), None)
+    if found is None:
+        raise SettingsError("no registry was applied yet" if version is None else f"there is no version {version}")
+    if as_json:
+        print(found.model_dump_json(exclude_none=True))
+        return
+    print(f"version {found.version}, applied {found.applied_at}")
+    for lab, about in found.labs.items():
+        print(f"  lab     {lab:20} {about.name}")
+    for agency, wishes in found.agencies.items():
+        print(f"  agency  {agency:20} {wishes.name}; tiers {', '.join(wishes.tiers)}")
+    for gone, when in found.offboarded.items():
+        print(f"  gone    {gone:20} {when}")
+
+
+@app.command()
+def history(as_json: session.Json = False) -> None:
+    """List the versions of the registry and what each changed.
+
+    Example: herald registry history
+    """
+    before = Registry()
+    for one in asyncio.run(versions(session.connect(session.settings()))):
+        changes = registry_file.differences(before, one)
+        session.say(as_json, f"version {one.version}, {one.applied_at}", version=one.version, changes=changes)
+        if not as_json:
+            for change in changes:
+                print(f"  {change}")
+        before = one
+
+
+@app.command()
+def route(
+    release: Annotated[Path, typer.Argument(help="The release, YAML or JSON.")],
+    lab: Annotated[str, typer.Option("--lab", envvar="HERALD_LAB", help="The lab that would announce it.")],
+    file: Annotated[Path | None, typer.Option("--registry", help="Under this file; absent: the one in force.")] = None,
+    as_json: session.Json = False,
+) -> None:
+    """Say who would be told what, when and why, if this release were announced now. Sends nothing.
+
+    Example: herald registry route release.yaml --lab aurora-labs
+    """
+    stated = release_file.load(release.read_text(encoding="utf-8"))
+    settings = session.settings()
+    if file is not None:
+        registry = Registry(**dict(registry_file.load(file.read_text(encoding="utf-8"))))
+    else:
+        kept = asyncio.run(versions(session.connect(settings)))
+        registry = kept[-1] if kept else Registry()
+    if lab not in registry.labs:
+        raise SettingsError(f"--lab {lab} is not in the registry")
+    _route(stated, lab, registry, SystemClock(settings.clock).now(), as_json)
+
+
+def _route(release: Release, lab: str, registry: Registry, now: datetime, as_json: bool) -> None:
+    planned = plan(release, None, now)
+    course = planned.course
+    moments: list[tuple[AlertKind, datetime | None]] = [("announced", now)]
+    if course.status in {"scheduled", "open"} and course.closes_at is not None:
+        moments = [("scheduled", now), ("opened", course.opens_at)]
+        warn_at = course.closes_at - registry.policy.closing_warning
+        if warn_at > max(course.opens_at or now, now):
+            moments.append(("closing-soon", warn_at))
+        moments.append(("closed", course.closes_at))
+        if course.status == "open":
+            moments = [("opened", now), *moments[2:]]
+    for warning in planned.warnings:
+        session.note(f"warning, {warning.code}: {warning.message}")
+    told = addressed(release, lab, registry)
+    for agency, why in told.items():
+        for kind, at in moments:
+            if wants(registry.agencies[agency], kind, planned.short_notice):
+                line = f"{agency:12} {kind:14} {at}  ({why})"
+                session.say(as_json, line, agency=agency, kind=kind, at=at, why=why)
+    if not told:
+        session.note("nobody would be told")
+
+
+async def _apply(file: Path, yes: bool, as_json: bool) -> None:
+    settings = session.settings()
+    connection = session.connect(settings)
+    kept = await versions(connection)
+    before = kept[-1] if kept else Registry()
+    written = registry_file.load(file.read_text(encoding="utf-8"), frozenset(before.offboarded))
+    gone = sorted((before.labs.keys() - written.labs.keys()) | (before.agencies.keys() - written.agencies.keys()))
+    if gone:
+        raise SettingsError(
+            f"{', '.join(gone)} vanished from {file}: who leaves is offboarded first (`herald offboard {gone[0]}`)"
+        )
+    changes = registry_file.differences(before, written)
+    after = _following(before, written, SystemClock(settings.clock).now())
+    disclosed = await _newly_disclosed(connection, before, after) if kept else []
+    if not changes and kept:
+        await provision(connection, settings.partitions, after)
+        session.say(as_json, f"nothing to change: version {before.version} stands", outcome="unchanged")
+        return
+    for line in changes:
+        session.note(f"  {line}")
+    for line in disclosed:
+        session.note(f"  would newly disclose {line}")
+    if not yes:
+        if not session.on_terminal():
+            raise SettingsError("the registry would change as shown: say --yes to apply it")
+        typer.confirm("Apply this?", abort=True)
+    # Topics come first: nobody is named before there is a topic to reach them on.
+    made = await provision(connection, settings.partitions, after)
+    await publish(connection, after, after.applied_at or SystemClock(settings.clock).now())
+    line = f"registry version {after.version} is applied; {len(made)} topics made"
+    session.say(as_json, line, outcome="applied", version=after.version, topics=made, changes=changes)
+
+
+def _following(before: Registry, written: RegistryFile, now: datetime) -> Registry:
+    return Registry(
+        **dict(written),
+        version=before.version + 1,
+        applied_at=now,
+        namespace=before.namespace if before.version else str(uuid4()),
+        offboarded=before.offboarded,
+    )
+
+
+async def _newly_disclosed(connection: Connection, before: Registry, after: Registry) -> list[str]:
+    """Each live window that agencies would newly learn of."""
+    lines = []
+    for window in await live_windows(connection):
+        if window["status"] not in {"scheduled", "open"}:
+            continue
+        release = Release.model_validate_json(json.dumps(_known(window["statement"])), extra="ignore")
+        lab: Any = window["lab"]
+        added = addressed(release, lab, after).keys() - addressed(release, lab, before).keys()
+        lines += [f"{lab}/{release.reference} ({window['status']}) to {agency}" for agency in sorted(added)]
+    return lines
+
+
+def _known(statement: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in statement.items() if value is not None}
