@@ -40,6 +40,7 @@ format: $(STAMP) ## format and sort imports
 
 schemas: $(STAMP) ## write the JSON Schemas, topics.yaml and examples anew
 	$(BIN)/python -m schemas.generate
+	$(BIN)/python -m tests.contract.examples
 
 lock: $(STAMP) ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -o requirements.lock

@@ -55,6 +55,7 @@ class Data(Strict, Emitted):
 
     def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Event[Any]":
         return Event[Any](
+            specversion="1.0",
             id=self.identity() or derived_id(cause, self.type, str(ordinal)),
             source=source,
             type=self.type,
@@ -70,7 +71,7 @@ D = TypeVar("D", bound=Data)
 class Event(Strict, Generic[D]):
     """A CloudEvents 1.0 envelope. Attributes beyond these are refused by name on the edge."""
 
-    specversion: Literal["1.0"] = "1.0"
+    specversion: Literal["1.0"]
     id: SenderId
     source: Line
     type: Line

@@ -91,6 +91,7 @@ class Answered(Emitted):
 
     def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Event[Any]:
         return Event[Any](
+            specversion="1.0",
             id=self.id,
             source=source,
             type=self.receipt.type,

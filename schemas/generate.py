@@ -1,0 +1,89 @@
+"""Writes what anyone outside Python needs: JSON Schemas and `topics.yaml`. `--check` reports drift, and writes nothing.
+
+Usage: python -m schemas.generate [--check]
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schemas.envelope import Data, Event
+from schemas.registry import RegistryFile
+from schemas.release import Release
+from schemas.topics import EVENTS, TOPICS
+from schemas.values import iso8601
+
+HERE = Path(__file__).resolve().parent
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def event_schema(data: type[Data]) -> dict[str, Any]:
+    """The JSON Schema of an event: the whole envelope."""
+    envelope: Any = Event[data]  # type: ignore[valid-type]
+    found = envelope.model_json_schema(mode="validation")
+    found["properties"]["type"] = {"const": data.type}
+    about = (data.__doc__ or "").strip()
+    return {"$schema": _DIALECT, "$id": f"urn:herald:{data.type}", **found, "title": data.type, "description": about}
+
+
+def file_schema(model: Any, name: str) -> dict[str, Any]:
+    """The JSON Schema of a file that people write, for their editors."""
+    return {"$schema": _DIALECT, "$id": f"urn:herald:{name}", **model.model_json_schema(mode="validation")}
+
+
+def topics() -> dict[str, Any]:
+    """Every topic as `topics.yaml` states it."""
+    return {
+        topic.name: {
+            "about": topic.about,
+            "key": topic.key,
+            "partitions": 1 if topic.single else "HERALD_PARTITIONS",
+            "cleanup": topic.cleanup,
+            "retention": iso8601(topic.retention) if topic.retention else "for ever",
+            "max_bytes": topic.max_bytes,
+            "writers": list(topic.writers),
+            "readers": list(topic.readers),
+            "events": [event.type for event in topic.events],
+        }
+        for topic in TOPICS
+    }
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file and its content."""
+    files = {HERE / "json" / f"{data.type}.json": _json(event_schema(data)) for data in EVENTS}
+    files[HERE / "json" / "release-file.json"] = _json(file_schema(Release, "release-file"))
+    files[HERE / "json" / "registry-file.json"] = _json(file_schema(RegistryFile, "registry-file"))
+    head = "# Every topic of Herald, without the prefix `herald.`. Generated from schemas/topics.py: `make schemas`.\n"
+    files[HERE / "topics.yaml"] = head + yaml.safe_dump(topics(), sort_keys=False, width=120)
+    return files
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def drift() -> list[str]:
+    """The files that are missing, differ, or are not generated any more."""
+    files = generated()
+    found = [str(path) for path, text in files.items() if not path.exists() or path.read_text() != text]
+    return found + [str(path) for path in sorted((HERE / "json").glob("*.json")) if path not in files]
+
+
+def main() -> None:
+    """Writes, or with `--check` compares."""
+    if "--check" in sys.argv[1:]:
+        different = drift()
+        if different:
+            sys.exit("generated files differ, run `make schemas`:\n  " + "\n  ".join(different))
+        return
+    (HERE / "json").mkdir(exist_ok=True)
+    for path, text in generated().items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Writes `schemas/examples`: one event of every type, taken from a life of a release. Part of `make schemas`.
+
+Usage: python -m tests.contract.examples
+"""
+
+import json
+from pathlib import Path
+
+from schemas.topics import EVENTS
+from tests.simulation.world import World, at
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "schemas" / "examples"
+
+
+def life() -> World:
+    """A life in which every event happens."""
+    world = World()
+    access = {"how": "An isolated endpoint, arranged person to person.", "contact": "early-access@lab.example"}
+    offer = {"opens": "P14D", "access": access}
+    world.announce(early_access=offer, handling="For the watch desk.", event_id="release-17").answer("cyber")
+    world.announce(early_access=offer, handling="For the watch desk.").until(5)
+    world.announce(trusted_partner_release_at=at(32), early_access=offer).until(20).answer("all", "participating")
+    world.until(40).announce(reference="m-2", early_access=None).announce(reference="m-3").withdraw(reference="m-3")
+    return world.send("releases.lab", "/labs/other", "release.withdrawn", {"reference": "m-2"})
+
+
+def examples() -> dict[Path, str]:
+    """The first event of each type."""
+    world = life()
+    found: dict[str, str] = {}
+    for topic, records in sorted(world.logs.items()):
+        for record in records if not topic.startswith(("state.", "dead")) else ():
+            event = json.loads(record.value or b"{}")
+            found.setdefault(event["type"], json.dumps(event, indent=2, ensure_ascii=False) + "\n")
+    missing = {data.type for data in EVENTS} - found.keys()
+    assert not missing, f"no example of {sorted(missing)}"
+    return {EXAMPLES / f"{kind}.json": text for kind, text in found.items()}
+
+
+def main() -> None:
+    """Writes them."""
+    EXAMPLES.mkdir(exist_ok=True)
+    for path, text in examples().items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
