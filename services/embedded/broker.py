@@ -78,13 +78,10 @@ class Broker:
         Raises EmbeddedError: port taken, disk full, not this user's directory, Java or Kafka that does not start.
         """
         self._prepare()
-        with self._locked() as lock:
-            if (running := self.status()) is not None:
-                if port not in {None, running.port}:
-                    raise EmbeddedError(
-                        f"a broker already runs on {self.folder} at port {running.port}; stop it to use {port}"
-                    )
-                return running
+        lock = self._locked(progress)
+        if lock is None:
+            return self._already(port)
+        with lock:
             distribution = locate(progress)
             chosen = self._ports(port)
             self._format(distribution, *chosen)
@@ -118,14 +115,30 @@ class Broker:
         if owner != os.getuid():
             raise EmbeddedError(f"{self.folder} belongs to another user (uid {owner}); choose another with --data")
 
-    def _locked(self) -> IO[str]:
+    def _locked(self, progress: Progress) -> IO[str] | None:
+        """The directory's lock, which a live broker holds; None when one runs, or has just been started."""
         lock = (self.folder / ".lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise EmbeddedError(f"another process is starting the broker on {self.folder}") from None
-        return lock
+        for attempt in range(10 * START_SECONDS):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if (running := self.status()) is not None and is_listening(running.port):
+                    lock.close()
+                    return None
+                if attempt == 20:
+                    progress("waiting for the broker that is starting or stopping here")
+                time.sleep(0.1)
+            else:
+                return lock
+        lock.close()
+        raise EmbeddedError(f"another process holds {self.folder}, but no broker answers there (log: {self.log})")
+
+    def _already(self, port: int | None) -> Running:
+        running = self.status()
+        if running is None or port not in {None, running.port}:
+            where = f" at port {running.port}" if running else ""
+            raise EmbeddedError(f"a broker already runs on {self.folder}{where}; stop it first")
+        return running
 
     def _ports(self, port: int | None) -> tuple[int, int]:
         if port is not None:

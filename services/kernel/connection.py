@@ -87,12 +87,12 @@ class Connection:
     def consumer(self, **arguments: Any) -> AIOKafkaConsumer:
         """A consumer outside any group, read-committed, that commits nothing, unless told otherwise."""
         defaults = {"enable_auto_commit": False, "isolation_level": "read_committed", "auto_offset_reset": "earliest"}
-        return AIOKafkaConsumer(**self._arguments(), **(defaults | arguments))
+        return AIOKafkaConsumer(**(self._arguments() | defaults | arguments))
 
     def producer(self, **arguments: Any) -> AIOKafkaProducer:
         """An idempotent producer that waits for all replicas. Event size is bounded by the topics, not here."""
         defaults = {"enable_idempotence": True, "acks": "all", "max_request_size": 16 * 1024 * 1024}
-        return AIOKafkaProducer(**self._arguments(), **(defaults | arguments))
+        return AIOKafkaProducer(**(self._arguments() | defaults | arguments))
 
     def admin(self) -> AIOKafkaAdminClient:
         """An admin client: topics and their settings."""

@@ -1,0 +1,25 @@
+"""A real Kafka for the tests of this folder: one for the session, or one of its own where it is to be hurt."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.embedded.broker import Broker
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a broker that lasts for the session. Use a topic prefix of your own."""
+    broker = Broker(tmp_path_factory.mktemp("kafka"))
+    yield broker.start(print, owned=True).bootstrap_servers
+    broker.stop()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker of the test's own, started."""
+    broker = Broker(tmp_path)
+    broker.start(print, owned=True)
+    yield broker
+    broker.stop()
