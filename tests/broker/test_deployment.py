@@ -1,0 +1,195 @@
+"""A deployment on a real Kafka, in ordinary and in odd circumstances."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from schemas.registry import Registry
+from services.kernel.clock import SystemClock
+from services.kernel.provision import ProvisionError, provision
+from services.kernel.registry_log import RegistryConflict, publish, versions
+from services.kernel.settings import ClockSettings
+from tests.broker.deployment import Deployment
+from tests.broker.flow import AGENCIES, registry
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def statement(reference: str, event_id: str, **changes: Any) -> bytes:
+    """An event of lab-a."""
+    data = {
+        "reference": reference,
+        "model": {"name": "Model"},
+        "trusted_partner_release_at": "2099-01-31T00:00:00Z",
+        "early_access": {"opens": "P14D"},
+        "audience": {"mode": "matching"},
+    } | changes
+    event = {"specversion": "1.0", "id": event_id, "type": "herald.release.announced.v1", "data": data}
+    return json.dumps(event | {"source": "/labs/lab-a"}).encode()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deployment(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    """One deployment for the tests of this file; each uses references of its own."""
+    found = Deployment(kafka, "ordinary.", tmp_path_factory.mktemp("ordinary"))
+    await found.prepare(registry())
+    found.start()
+    await found.ready()
+    yield found
+    found.stop()
+
+
+async def send(deployment: Deployment, topic: str, *values: bytes | None, **producing: Any) -> None:
+    """Writes records at once, in order."""
+    producer = deployment.connection.producer(**producing)
+    await producer.start()
+    try:
+        sent = [await producer.send(deployment.connection.topic(topic), value, key=b"k") for value in values]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+async def receipts(deployment: Deployment, participant: str, event_id: str, count: int = 1) -> list[bytes]:
+    """The receipts of one event, once so many are there."""
+    for _ in range(150):
+        found = [record.value for record in await deployment.read(f"receipts.{participant}")]
+        mine = [value for value in found if json.loads(value)["data"].get("event_id") == event_id]
+        if len(mine) >= count:
+            return mine
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"no {count} receipts of {event_id}")
+
+
+async def test_the_same_event_fifty_times_at_once_is_one_announcement_and_one_receipt_over_and_over(
+    deployment: Deployment,
+) -> None:
+    await send(deployment, "releases.lab-a", *[statement("fifty", "same")] * 50)
+    found = await receipts(deployment, "lab-a", "same", 50)
+    assert len(set(found)) == 1
+    announced = await deployment.events("announcements", 6)
+    assert sum(e["data"]["announcement"]["statement"]["reference"] == "fifty" for e in announced) == 1
+    for agency in AGENCIES:
+        told = [e for e in await deployment.events(f"alerts.{agency}") if e["data"]["content"]["reference"] == "fifty"]
+        assert len(told) == 1
+
+
+async def test_the_same_id_with_other_content_is_refused(deployment: Deployment) -> None:
+    await send(deployment, "releases.lab-a", statement("reused", "twice"), statement("reused", "twice", tlp="TLP:RED"))
+    kinds = sorted(json.loads(value)["type"] for value in await receipts(deployment, "lab-a", "twice", 2))
+    assert kinds == ["herald.receipt.accepted.v1", "herald.receipt.refused.v1"]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_a_compressed_record_on_an_edge_is_read(deployment: Deployment, codec: str) -> None:
+    await send(deployment, "releases.lab-a", statement("packed", f"packed-{codec}"), compression_type=codec)
+    assert await receipts(deployment, "lab-a", f"packed-{codec}")
+
+
+async def test_what_is_no_event_gets_a_receipt_and_a_dead_letter_and_the_next_event_is_taken(
+    deployment: Deployment,
+) -> None:
+    poison = [b"not json", b"\xff\xfe", b"[1]", None, b"{" * 5000]
+    await send(deployment, "releases.lab-b", *poison)
+    await send(deployment, "releases.lab-a", statement("after", "after-poison"))
+    assert await receipts(deployment, "lab-a", "after-poison")
+    found = await deployment.settled("receipts.lab-b", len(poison))
+    assert [e["data"]["coordinates"]["offset"] for e in found] == list(range(len(poison)))
+    letters = [r for r in await deployment.read("dead-letters", 6) if (b"releases.lab-b") in dict(r.headers).values()]
+    assert [r.value for r in sorted(letters, key=lambda r: int(dict(r.headers)["herald-offset"]))] == poison
+
+
+async def test_an_internal_record_that_cannot_be_read_is_a_dead_letter_and_its_shard_goes_on(
+    deployment: Deployment,
+) -> None:
+    for _ in range(6):
+        await send(deployment, "releases", b"damaged")
+    await send(deployment, "releases.lab-a", *[statement(f"healthy-{n}", f"healthy-{n}") for n in range(12)])
+    for n in range(12):
+        assert await receipts(deployment, "lab-a", f"healthy-{n}")
+    letters = [r for r in await deployment.read("dead-letters", 6) if r.value == b"damaged"]
+    headers = dict(letters[0].headers)
+    assert len(letters) == 6
+    assert headers["herald-service"] == b"announcements"
+    assert headers["herald-reason"] == b"undecodable"
+    assert b"Traceback" in headers["herald-trace"]
+
+
+async def test_a_lab_that_is_added_is_heard_within_ten_seconds_while_others_go_on(deployment: Deployment) -> None:
+    before = (await versions(deployment.connection))[-1]
+    labs = json.loads(before.model_dump_json())["labs"] | {"lab-new": {"name": "New"}}
+    raw = json.loads(before.model_dump_json()) | {"labs": labs, "version": before.version + 1}
+    after = Registry.model_validate_json(json.dumps(raw))
+    await provision(deployment.connection, 6, after)
+    await publish(deployment.connection, after, SystemClock().now())
+    value = statement("new", "new-lab").replace(b"/labs/lab-a", b"/labs/lab-new")
+    await send(deployment, "releases.lab-new", value)
+    for n in range(20):
+        await send(deployment, "releases.lab-a", statement("meanwhile", f"meanwhile-{n}", handling=str(n)))
+    assert len(await receipts(deployment, "lab-new", "new-lab")) == 1
+    for n in range(20):
+        assert len(await receipts(deployment, "lab-a", f"meanwhile-{n}")) == 1
+
+
+async def test_two_registries_at_once_cannot_both_become_the_next_version(deployment: Deployment) -> None:
+    before = (await versions(deployment.connection))[-1]
+    following = before.model_copy(update={"version": before.version + 1})
+    outcomes = await asyncio.gather(
+        *(publish(deployment.connection, following, SystemClock().now()) for _ in range(3)), return_exceptions=True
+    )
+    assert sum(outcome is None for outcome in outcomes) <= 1
+    assert all(outcome is None or isinstance(outcome, RegistryConflict) for outcome in outcomes)
+    numbers = [one.version for one in await versions(deployment.connection)]
+    assert numbers == sorted(set(numbers))
+
+
+async def test_another_number_of_partitions_is_refused_in_one_line(deployment: Deployment, tmp_path: Path) -> None:
+    with pytest.raises(ProvisionError, match="has 6 partitions"):
+        await provision(deployment.connection, 12, registry())
+    other = Deployment(deployment.bootstrap_servers, "ordinary.", tmp_path, partitions=12)
+    (process,) = other.start("windows")
+    assert await asyncio.to_thread(process.popen.wait, 30) == 2
+    assert "HERALD_PARTITIONS is 12" in process.log.read_text().splitlines()[-1]
+
+
+async def test_every_transition_missed_while_down_happens_once_in_due_order_with_both_times(
+    kafka: str, tmp_path: Path
+) -> None:
+    started = datetime.now(UTC) + timedelta(seconds=8)
+    begins = datetime(2027, 3, 1, tzinfo=UTC)
+    env = {
+        "HERALD_CLOCK__RATE": "86400",
+        "HERALD_CLOCK__STARTED_AT": started.isoformat(),
+        "HERALD_CLOCK__STARTS_FROM": begins.isoformat(),
+    }
+    clock = SystemClock(ClockSettings(rate=86400, started_at=started, starts_from=begins))
+    deployment = Deployment(kafka, "downtime.", tmp_path, partitions=2, env=env)
+    try:
+        await deployment.prepare(registry())
+        processes = deployment.start()
+        await deployment.ready()
+        dates = {"one": "2027-03-20T00:00:00Z", "two": "2027-03-18T00:00:00Z"}
+        for reference, date in dates.items():
+            value = statement(reference, reference, trusted_partner_release_at=date, early_access={"opens": "P7D"})
+            await send(deployment, "releases.lab-a", value)
+        await deployment.settled("windows", 2, 2)
+        next(p for p in processes if p.name == "windows").kill()
+        back = datetime(2027, 3, 21, tzinfo=UTC)
+        await asyncio.sleep(max(0.0, clock.seconds_until(back)))
+        deployment.start("windows")
+        found = [e["data"] for e in await deployment.settled("windows", 8, 2)]
+    finally:
+        deployment.stop()
+    for reference in dates:
+        mine = [d for d in found if d["window"]["statement"]["reference"] == reference and d.get("due_at")]
+        dues = [d["due_at"] for d in mine]
+        assert len(mine) == 3
+        assert dues == sorted(dues)
+        assert all(datetime.fromisoformat(d["happened_at"]) >= back for d in mine)
+        assert [d["window"]["status"] for d in mine] == ["open", "open", "closed"]
