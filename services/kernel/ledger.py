@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from schemas.command import Command, Received, RegistryChanged, State, Taken, Timer, TimerDue
 from schemas.dead_letter import DeadLettered
 from schemas.envelope import CONTENT_TYPE, Event, derived_id, encode, reader
-from schemas.receipt import Coordinates
+from schemas.receipt import Coordinates, ReceiptRefused
 from schemas.registry import Registry
 from schemas.topics import TOPICS
 from services.kernel.inbox import Item
@@ -67,6 +67,7 @@ class Draft:
     items: list[Item] = field(default_factory=list)
     timers: int = 0
     types: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     dead_letters: list[str] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
 
@@ -220,6 +221,7 @@ class Ledger:
         emitted = self.service.decide(state, command, now)
         outputs: list[Output] = []
         types: list[str] = []
+        refusals: list[str] = []
         letters: list[DeadLettered] = []
         for ordinal, event in enumerate(emitted):
             state = self.service.evolve(state, event)
@@ -229,12 +231,15 @@ class Ledger:
                 stamped = event.stamped(cause=cause, ordinal=ordinal, source=self.service.source, time=now)
                 outputs += self._written(stamped, event.topics())
                 types.append(stamped.type)
+                if isinstance(stamped.data, ReceiptRefused):
+                    refusals += [reason.code for reason in stamped.data.reasons]
         if timer is not None and state is not None and state.next_timer() == timer:
             raise RuntimeError(f"timer {timer.name} was decided and is due again at the same instant")
         # Nothing above changes the draft: a record that cannot be decided leaves no half of itself in it.
         self.draft.outputs += outputs
         self.draft.size += sum(len(output.value or b"") for output in outputs)
         self.draft.types += types
+        self.draft.refusals += refusals
         if state is not before:
             self.draft.states[key] = state
             self.timers.set(key, state)

@@ -4,6 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 CONSUMED = Counter("herald_events_consumed_total", "Records decided, by input.", ["topic"])
 EMITTED = Counter("herald_events_emitted_total", "Events written, by type.", ["type"])
+REFUSED = Counter("herald_events_refused_total", "Reasons given in refusals, by code.", ["reason"])
 DEAD_LETTERS = Counter("herald_dead_letters_total", "Records kept as dead letters, by reason.", ["reason"])
 TRANSACTIONS = Counter("herald_transactions_total", "Transactions, by outcome.", ["outcome"])
 TRANSACTION_SECONDS = Histogram("herald_transaction_seconds", "From begin to commit, in seconds.")

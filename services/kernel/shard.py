@@ -363,6 +363,8 @@ class Shard:
             metrics.CONSUMED.labels(item.topic.partition(".")[0]).inc()
         for kind in draft.types:
             metrics.EMITTED.labels(kind).inc()
+        for code in draft.refusals:
+            metrics.REFUSED.labels(code).inc()
         for reason in draft.dead_letters:
             metrics.DEAD_LETTERS.labels(reason).inc()
             log.error("dead_letter", shard=self.number, reason=reason)
