@@ -1,0 +1,176 @@
+"""The embedded Kafka: started, stopped, hurt; one clear line each, and no data lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from services.embedded import EmbeddedError
+from services.embedded.broker import Broker
+from services.embedded.distribution import cache_folder, locate
+from services.embedded.ports import free, is_listening
+from services.kernel.connection import Connection
+from services.kernel.settings import KafkaSettings
+from tests.broker.deployment import Deployment
+from tests.broker.flow import registry
+from tests.broker.test_deployment import send, statement
+
+
+def herald(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a process of its own."""
+    command = [sys.executable, "-m", "services.cli.main", *arguments]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HERALD_")}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=clean | env, check=False)
+
+
+def gone(pid: int, seconds: float = 20) -> bool:
+    """Whether a process ends within so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+async def test_after_kill_9_everything_that_was_acknowledged_is_still_there_on_the_same_port(tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+    first = broker.start(print, owned=True)
+    deployment = Deployment(first.bootstrap_servers, "kept.", tmp_path)
+    try:
+        await deployment.prepare(registry())
+        await send(deployment, "releases.lab-a", *[statement("kept", f"kept-{n}") for n in range(100)])
+        os.kill(first.pid, signal.SIGKILL)
+        assert gone(first.pid)
+        assert broker.status() is None  # the pid file is stale
+        second = broker.start(print, owned=True)
+        assert second.port == first.port
+        found = await deployment.events("releases.lab-a")
+        assert [event["id"] for event in found] == [f"kept-{n}" for n in range(100)]
+        assert broker.start(print) == second  # starting it again finds it running
+        with pytest.raises(EmbeddedError, match="already runs"):
+            broker.start(print, port=free())
+    finally:
+        broker.stop()
+    assert broker.status() is None
+
+
+def test_a_port_that_is_taken_is_named_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = herald("kafka", "start", "--data", str(tmp_path), "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        f"herald: port {port} is taken by another program; choose another, or leave --port out"
+    )
+
+
+def test_status_tells_whether_it_runs_by_its_exit_code(tmp_path: Path) -> None:
+    done = herald("kafka", "status", "--data", str(tmp_path), "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (3, {"running": False})
+
+
+def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = herald("kafka", "start", "--data", str(tmp_path / "file"))
+    assert done.returncode == 1
+    assert "cannot use the data directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_kafka_that_does_not_start_names_its_log(tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+    (broker.folder / "logs").mkdir(parents=True)
+    (broker.folder / "logs" / "meta.properties").write_text("version=1\ncluster.id=other\nnode.id=77\n")
+    with pytest.raises(EmbeddedError, match=str(broker.log)):
+        broker.start(print, owned=True)
+
+
+def test_a_half_finished_download_is_noticed_and_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = cache_folder()
+    locate(print)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    damaged = cache_folder()
+    damaged.parent.mkdir(parents=True)
+    subprocess.run(["/bin/cp", "-r", str(good), str(damaged)], check=True)
+    victim = max((damaged / "jars").glob("*.jar"), key=lambda jar: jar.stat().st_size)
+    whole = victim.stat().st_size
+    with victim.open("r+b") as jar:
+        jar.truncate(whole // 2)
+    said: list[str] = []
+    assert str(damaged) in locate(said.append).classpath
+    assert victim.stat().st_size == whole
+    assert any("incomplete" in line for line in said)
+
+
+def test_kafka_home_and_java_home_are_used_where_they_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
+    with pytest.raises(EmbeddedError, match="KAFKA_HOME"):
+        locate(print)
+    (tmp_path / "libs").mkdir()
+    (tmp_path / "libs" / "kafka_2.13-4.3.0.jar").touch()
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(EmbeddedError, match="JAVA_HOME"):
+        locate(print)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").touch()
+    assert locate(print).java == tmp_path / "bin" / "java"
+
+
+def test_an_existing_cluster_is_used_and_nothing_is_started(kafka: str, tmp_path: Path) -> None:
+    env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": kafka, "HERALD_KAFKA__TOPIC_PREFIX": "existing."}
+    (tmp_path / "registry.yaml").write_text("labs: {lab-a: {name: A}}\nagencies: {agency-a: {name: A}}\n")
+    done = herald("registry", "apply", str(tmp_path / "registry.yaml"), "--yes", HERALD_DATA=str(tmp_path), **env)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "kafka").exists()
+    assert Connection(KafkaSettings(bootstrap_servers=kafka)).settings.bootstrap_servers == kafka
+
+
+@pytest.mark.timeout(120)
+def test_herald_up_restarts_what_dies_refuses_a_second_and_leaves_nothing_behind_after_kill_9(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "services.cli.main", "up", "--data", str(tmp_path), "--json"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HERALD_")}
+    with (tmp_path / "up.log").open("wb") as log:
+        up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=clean)
+    assert up.stdout is not None
+    pids: dict[str, int] = {}
+    try:
+        for line in up.stdout:
+            said = json.loads(line)
+            if said["what"] == "started":
+                pids[said["name"]] = int(said["detail"].split("pid ")[1].rstrip(")"))
+            if said["what"] == "ready":
+                break
+        assert len(pids) == 5, (tmp_path / "up.log").read_text()
+        second = herald("up", "--data", str(tmp_path))
+        assert second.returncode == 1
+        assert "another `herald up` runs" in second.stderr
+        before = pids["windows"]
+        os.kill(before, signal.SIGKILL)
+        for line in up.stdout:
+            said = json.loads(line)
+            if said["what"] == "died":
+                assert "windows.log" in said["detail"]
+            if said["what"] == "started" and said["name"] == "windows":
+                pids["windows"] = int(said["detail"].split("pid ")[1].rstrip(")"))
+                break
+        assert pids["windows"] != before
+        running = Broker(tmp_path).status()
+        assert running is not None
+    finally:
+        up.kill()
+        up.wait()
+    assert all(gone(pid) for pid in [*pids.values(), running.pid])
+    assert not is_listening(running.port)
