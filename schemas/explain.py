@@ -12,10 +12,9 @@ MOST = 20
 
 
 def explain(error: ValidationError, *expected: type[BaseModel]) -> tuple[Refused, ...]:
-    """Each problem as field, rule and remedy; the first 20. `expected` gives the names, for near misses."""
-    names = _names(expected)
+    """Each problem as field, rule and remedy; the first 20. `expected` tells what may stand where."""
     return tuple(
-        Refused(code="invalid", field=".".join(path_of(problem)) or None, message=_rule(problem, names))
+        Refused(code="invalid", field=".".join(path_of(problem)) or None, message=_rule(problem, expected))
         for problem in error.errors(include_url=False, include_input=False)[:MOST]
     )
 
@@ -25,13 +24,14 @@ def path_of(problem: Any) -> tuple[str, ...]:
     return tuple(str(part) for part in problem["loc"] if not str(part).startswith("herald.") and part != "[key]")
 
 
-def _rule(problem: Any, names: set[str]) -> str:
+def _rule(problem: Any, expected: tuple[type[BaseModel], ...]) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     match kind:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            near = get_close_matches(str(problem["loc"][-1]), sorted(names), n=1)
+            *path, name = path_of(problem)
+            near = get_close_matches(name, sorted(_fields_at(expected, path)), n=1)
             return f"is unknown; did you mean {near[0]}?" if near else "is unknown; leave it out"
         case "value_error":
             return str(context.get("error", problem["msg"]))
@@ -47,18 +47,17 @@ def _rule(problem: Any, names: set[str]) -> str:
     return said.replace("Input should be", "must be").replace("String should have", "must have").lower()
 
 
-def _names(models: tuple[type[BaseModel], ...]) -> set[str]:
-    """Every field name of some models and of the models inside them."""
-    found: set[str] = set()
-    waiting: list[Any] = list(models)
-    seen: set[Any] = set()
-    while waiting:
-        one = waiting.pop()
-        if one in seen or isinstance(one, str):
-            continue
-        seen.add(one)
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            found |= set(one.model_fields)
-            waiting += [field.annotation for field in one.model_fields.values()]
-        waiting += [argument for argument in get_args(one) if not isinstance(argument, int | float)]
-    return found
+def _fields_at(expected: tuple[type[BaseModel], ...], path: list[str]) -> set[str]:
+    """The names of the fields that may stand at a path."""
+    models = list(expected)
+    for part in path:
+        annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+        if annotations:  # a key of a mapping is no field: what it holds was found with the mapping
+            models = [model for one in annotations for model in _models_in(one)] or list(expected)
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

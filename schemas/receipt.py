@@ -101,7 +101,7 @@ class Answered(Emitted):
         )
 
 
-KEPT = 64
+KEPT = 16
 """How many answers a key remembers."""
 
 

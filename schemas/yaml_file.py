@@ -51,7 +51,9 @@ def read(text: str) -> tuple[Any, Lines]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise FileError((_problem(line, f"is not YAML: {error.problem or error.context}"),)) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise FileError((_problem(None, "is nested too deeply, or holds an alias of itself"),)) from None
+    except (yaml.YAMLError, ValueError) as error:
         raise FileError((_problem(None, f"is not YAML: {type(error).__name__}"),)) from None
     finally:
         loader.dispose()

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused, 4 no answer in time, 130 Ctrl-C.
 """
 
+import logging
 import os
 import sys
 import traceback
@@ -52,6 +53,8 @@ def _root(
 
 def main() -> None:
     """Runs the command line; whatever goes wrong is one line and a documented exit code."""
+    # The Kafka client logs each retry of its own; what comes of it is said where it is handled.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()
     except Exception as error:

@@ -1,0 +1,115 @@
+"""Files that people write: releases and the registry, YAML or JSON, with line, field and remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from schemas import registry_file, release_file
+from schemas.registry import Registry
+from schemas.yaml_file import FileError
+from tests.simulation.world import registry, release
+
+ROOT = Path(__file__).resolve().parents[2]
+
+RELEASE = """\
+reference: halo-4
+model:
+  name: Halo 4
+trusted_partner_release_at: 2027-03-31T00:00:00Z
+audience: {mode: matching}
+"""
+
+
+def problems(text: str, load: object = release_file.load) -> list[str]:
+    with pytest.raises(FileError) as error:
+        load(text)  # type: ignore[operator]
+    return [f"{p.field}: {p.message}" if p.field else p.message for p in error.value.problems]
+
+
+def test_yaml_and_json_state_the_same_release() -> None:
+    assert release_file.load(json.dumps(release())) == release_file.load(json.dumps(release(), indent=2))
+    assert release_file.load(RELEASE).trusted_partner_release_at.year == 2027
+
+
+def test_each_problem_names_field_rule_and_line() -> None:
+    found = problems(RELEASE.replace("  name: Halo 4", "  nam: Halo 4").replace("reference: halo-4", "reference: 4"))
+    assert found == [
+        "reference: must be a string; in YAML put it in quotes (line 1)",
+        "model.name: is required (line 2)",
+        "model.nam: is unknown; did you mean name? (line 3)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "is not YAML"),
+        ("- 1", "must hold a release"),
+        ("", "must hold a release"),
+        (RELEASE + "reference: twice\n", "reference: stands here twice; keep one (line 6)"),
+        (RELEASE + "exercise: yes\n", "exercise: must be a valid boolean (line 6)"),
+        ("&a [*a]", "an alias of itself"),
+        (RELEASE + "handling: !!python/object/apply:os.system ['x']\n", "handling: must be a string"),
+        ("x" * 300_000, "must be at most"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(text: str, said: str) -> None:
+    assert said in "\n".join(problems(text))
+
+
+def test_the_registry_of_the_project_is_sound() -> None:
+    found = registry_file.load((ROOT / "deploy" / "registry.yaml").read_text())
+    assert set(found.agencies) == {"dod", "treasury", "cisa", "caisi"}
+    assert registry_file.load((ROOT / "deploy" / "demo" / "registry.yaml").read_text()).labs.keys() == found.labs.keys()
+
+
+REGISTRY = """\
+labs:
+  lab-a: {name: A}
+agencies:
+  cisa:
+    name: CISA
+    time_zone: America/New_Yorc
+    tiers: [watch, watch]
+    interests:
+      capabilities: [cybr]
+      labs: [lab-b]
+  lab-a: {name: Both}
+capabilities:
+  cyber: finds weaknesses
+"""
+
+
+def test_a_registry_file_is_checked_with_line_field_and_remedy() -> None:
+    assert problems(REGISTRY, registry_file.load) == [
+        "agencies.lab-a: is a lab's id too; ids are unique across both (line 11)",
+        "agencies.cisa.time_zone: America/New_Yorc is no time zone; write one such as America/New_York (line 6)",
+        "agencies.cisa.tiers: names a tier twice; each stands once, in order (line 7)",
+        "agencies.cisa.interests.capabilities: cybr is unknown; did you mean cyber? (line 9)",
+        "agencies.cisa.interests.labs: lab-b is unknown; did you mean lab-a? (line 10)",
+    ]
+
+
+def test_an_id_that_was_offboarded_is_never_used_again() -> None:
+    text = "agencies:\n  gone: {name: Gone}\n"
+    with pytest.raises(FileError, match="was offboarded"):
+        registry_file.load(text, frozenset({"gone"}))
+
+
+def test_differences_say_what_was_added_removed_and_changed() -> None:
+    before = registry()
+    after = registry(
+        labs={"lab": {"name": "Renamed"}},
+        agencies=json.loads(before.model_dump_json())["agencies"] | {"new": {"name": "New"}},
+        capabilities={"cyber": "said better", "biology": "designs", "autonomy": "goes on"},
+        policy={"answer_within": "P2D"},
+    )
+    assert registry_file.differences(before, after) == [
+        "- labs.other",
+        "~ labs.lab.name: Lab → Renamed",
+        "+ agencies.new",
+        "~ capabilities.cyber: finds weaknesses → said better",
+        "~ policy.answer_within: P1D → P2D",
+    ]
+    assert registry_file.differences(Registry(), Registry()) == []
