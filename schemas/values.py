@@ -38,7 +38,8 @@ class Strict(BaseModel):
     Internal readers pass `extra="ignore"` when they validate, so that a field added later does not stop them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # What a lab or a person wrote never stands in an error's text, and so in no log.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 def _instant(value: Any) -> Any:

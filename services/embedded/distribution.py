@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ COORDINATES = "+".join(
     )
 )
 _MANIFEST = "manifest.json"
+TOLD_EVERY_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def _fetch(folder: Path, progress: Progress) -> None:
     staging = folder.with_name(folder.name + ".part")
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        jars = _download(staging / "resolved")
+        with _told(staging, progress):
+            jars = _download(staging / "resolved")
         (staging / "jars").mkdir()
         manifest = {}
         for jar in jars:
@@ -118,6 +121,25 @@ def _fetch(folder: Path, progress: Progress) -> None:
         staging.rename(folder)
     except OSError as error:
         raise EmbeddedError(f"cannot keep Kafka's jars in {folder}: {error}") from error
+
+
+@contextmanager
+def _told(folder: Path, progress: Progress) -> Iterator[None]:
+    """Tells every few seconds how much has come."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(TOLD_EVERY_SECONDS):
+            size = sum(path.stat().st_size for path in folder.rglob("*.jar") if path.exists())
+            progress(f"fetching Apache Kafka: {size / 1e6:.0f} MB so far")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
 
 
 def _download(into: Path) -> list[Path]:

@@ -68,7 +68,7 @@ class Draft:
     timers: int = 0
     types: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    dead_letters: list[str] = field(default_factory=list)
+    dead_letters: list[dict[str, str]] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
 
     @property
@@ -268,7 +268,8 @@ class Ledger:
             *where,
         )
         self.draft.outputs.append(Output("dead-letters", key, value, self.partition, headers))
-        self.draft.dead_letters.append(reason)
+        where_it_stood = {name.removeprefix("herald-"): value.decode() for name, value in where}
+        self.draft.dead_letters.append({"reason": reason, "key": key.decode(errors="replace")} | where_it_stood)
 
     def _unpark(self, key: str, state: State | None) -> None:
         timer = state.next_timer() if state is not None else None

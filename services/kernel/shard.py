@@ -72,7 +72,7 @@ class Shard:
         self._woken = asyncio.Event()
         self._stopping = False
         self._producer: AIOKafkaProducer | None = None
-        self._known_topics: set[str] = set()
+        self._known_topics: set[str] = set()  # of which the producer at hand has the metadata
         self._label = str(number)
         self._task: asyncio.Task[None] | None = None
 
@@ -147,6 +147,7 @@ class Shard:
             transaction_timeout_ms=self._connection.settings.transaction_timeout_ms,
             max_batch_size=128 * 1024,
         )
+        self._known_topics = set()
         await self._producer.start()  # from here an older owner is fenced, its open transaction aborted
         restored = await restore(self._connection, self.service.state_topic, self.number, self.service.state)
         ledger = Ledger(self.service, self.number, restored)
@@ -365,9 +366,9 @@ class Shard:
             metrics.EMITTED.labels(kind).inc()
         for code in draft.refusals:
             metrics.REFUSED.labels(code).inc()
-        for reason in draft.dead_letters:
-            metrics.DEAD_LETTERS.labels(reason).inc()
-            log.error("dead_letter", shard=self.number, reason=reason)
+        for letter in draft.dead_letters:
+            metrics.DEAD_LETTERS.labels(letter["reason"]).inc()
+            log.error("dead_letter", shard=self.number, **letter)
         for lateness in draft.lateness:
             metrics.TIMER_LATENESS_SECONDS.observe(lateness)
 
