@@ -6,42 +6,28 @@ Opening follows the order that exactly-once stands on: fence the older owner, re
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Any, Protocol
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from aiokafka import TopicPartition
 
 from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection
+from services.kernel.horizon import Horizon, LogEnds, Source
 from services.kernel.inbox import Inbox, Item
-from services.kernel.ledger import REGISTRY_TOPIC, Ledger, Output, OutputTooLarge
+from services.kernel.ledger import REGISTRY_TOPIC, Ledger, OutputTooLarge
 from services.kernel.observe import log
 from services.kernel.registry import LiveRegistry
 from services.kernel.service import Service
 from services.kernel.state import StateLost, restore
-
-POLL_SECONDS = 0.005
-"""How often a shard looks again while it waits for records that it knows to stand in the log."""
+from services.kernel.transaction import Transactions
 
 CLOSE_SECONDS = 3.0
-METADATA_SECONDS = 5.0
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
+LONGEST_WAIT = 3600.0
 
 
 class PositionOutOfBounds(Exception):
     """A restored position lies outside its log: a topic was re-created or cut. People must look."""
-
-
-class Source(Protocol):
-    """What a shard needs of the consumer that feeds it."""
-
-    async def position(self, partition: TopicPartition) -> int: ...
-    def seek(self, partition: TopicPartition, offset: int) -> None: ...
-    def pause(self, *partitions: TopicPartition) -> None: ...
-    def resume(self, *partitions: TopicPartition) -> None: ...
 
 
 class Shard:
@@ -57,7 +43,7 @@ class Shard:
         clock: Clock,
         registry: LiveRegistry | None,
         consumer: Source,
-        log_ends: Callable[[list[TopicPartition]], Awaitable[tuple[dict[Any, int], dict[Any, int]]]],
+        log_ends: LogEnds,
     ) -> None:
         self.service = service
         self.number = number
@@ -71,8 +57,7 @@ class Shard:
         self._log_ends = log_ends
         self._woken = asyncio.Event()
         self._stopping = False
-        self._producer: AIOKafkaProducer | None = None
-        self._known_topics: set[str] = set()  # of which the producer at hand has the metadata
+        self._transactions: Transactions | None = None
         self._label = str(number)
         self._task: asyncio.Task[None] | None = None
 
@@ -129,26 +114,17 @@ class Shard:
     async def _close(self) -> None:
         self.open = False
         metrics.SHARD_OPEN.labels(self._label).set(0)
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
-            except (KafkaError, TimeoutError) as error:
-                log.warning("producer_left_behind", shard=self.number, error=repr(error))
+        transactions, self._transactions = self._transactions, None
+        if transactions is not None:
+            await transactions.stop()
 
     # ---- opening
 
     async def _reopen(self) -> None:
         began = time.monotonic()
         self._consumer.pause(*self.sources.values())
-        prefix = self._connection.settings.topic_prefix
-        self._producer = self._connection.producer(
-            transactional_id=f"{prefix}{self.service.name}-{self.number}",
-            transaction_timeout_ms=self._connection.settings.transaction_timeout_ms,
-            max_batch_size=128 * 1024,
-        )
-        self._known_topics = set()
-        await self._producer.start()  # from here an older owner is fenced, its open transaction aborted
+        self._transactions = Transactions(self._connection, f"{self.service.name}-{self.number}")
+        await self._transactions.start()  # from here an older owner is fenced, its open transaction aborted
         restored = await restore(self._connection, self.service.state_topic, self.number, self.service.state)
         ledger = Ledger(self.service, self.number, restored)
         inbox = Inbox([*self.sources, *([REGISTRY_TOPIC] if self.service.registry == "positioned" else [])])
@@ -160,10 +136,7 @@ class Shard:
         for topic, source in self.sources.items():
             self._consumer.seek(source, starts[topic])
         self._ledger, self._inbox = ledger, inbox
-        self._ends: dict[str, int] = {}
-        self._given: dict[str, int] = {}
-        self._complete_until: datetime | None = None
-        self._cleared: dict[str, int] = {}
+        self._horizon = Horizon(self.sources, self._consumer, self._log_ends, self._clock)
         self.open, self.problem = True, None
         self._consumer.resume(*self.sources.values())
         metrics.SHARD_OPEN.labels(self._label).set(1)
@@ -222,7 +195,7 @@ class Shard:
             if self._ledger.draft:
                 await self._commit()
             elif needs_ends:
-                await self._look_ahead()
+                await self._horizon.look(self._inbox, lambda: self._stopping)
             else:
                 await self._wait()
 
@@ -236,7 +209,7 @@ class Shard:
             head, timer = inbox.head(), ledger.next_timer()
             now = self._clock.now()
             if timer is not None and timer[1].due_at <= now and (head is None or head.at > timer[1].due_at):
-                if not self._is_complete_until(timer[1].due_at):
+                if not self._horizon.is_complete_until(timer[1].due_at, inbox):
                     return True
                 ledger.fire(*timer, now)
                 continue
@@ -244,10 +217,10 @@ class Shard:
                 return False
             after = self._read_first(head)
             if after:
-                if self._cleared.get(head.topic, 0) <= head.offset:
+                if not self._horizon.was_given_before_the_last_look(head):
                     return True
                 earlier = inbox.head(after)
-                if earlier is not None and earlier.offset < self._ends[earlier.topic]:
+                if earlier is not None and self._horizon.stood_at_the_last_look(earlier):
                     head = earlier
             if head.topic == REGISTRY_TOPIC and ledger.draft:
                 return False  # what came before it is decided under the version before it, also when decided again
@@ -259,45 +232,18 @@ class Shard:
         declared = self.service.input(head.topic)
         return declared.after if declared is not None else ()
 
-    def _is_complete_until(self, instant: datetime) -> bool:
-        """Whether every record appended before this instant has been given to this shard."""
-        looked = self._complete_until is not None and self._complete_until >= instant
-        return all(
-            (looked and self._given[topic] >= self._ends[topic])
-            or ((latest := self._inbox.lanes[topic].latest) is not None and latest >= instant)
-            for topic in self.sources
-        )
-
-    async def _look_ahead(self) -> None:
-        """Learns how far the inputs reach, uncommitted records included, and waits until they have been given."""
-        asked_at = self._clock.now()
-        given = await self._positions_given()
-        _, ends = await self._log_ends(list(self.sources.values()))
-        self._ends = {topic: ends[source] for topic, source in self.sources.items()}
-        while not self._stopping:
-            self._given = await self._positions_given()
-            behind = [topic for topic, end in self._ends.items() if self._given[topic] < end]
-            # A full lane is paused: what it holds is enough to go on with.
-            if all(self._inbox.lanes[topic].full for topic in behind):
-                break
-            await self._pause_for(POLL_SECONDS)
-        self._complete_until, self._cleared = asked_at, given
-
-    async def _positions_given(self) -> dict[str, int]:
-        return {topic: await self._consumer.position(source) for topic, source in self.sources.items()}
-
     async def _wait(self) -> None:
         timer = self._ledger.next_timer()
-        seconds = 3600.0 if timer is None else self._clock.seconds_until(timer[1].due_at)
+        seconds = LONGEST_WAIT if timer is None else self._clock.seconds_until(timer[1].due_at)
         if not self._woken.is_set():
-            await self._pause_for(min(max(seconds, 0.001), 3600.0))
+            await self._pause_for(min(max(seconds, 0.001), LONGEST_WAIT))
 
     # ---- committing
 
     async def _commit(self) -> None:
         try:
             await self._transact()
-        except (MessageSizeTooLargeError, OutputTooLarge) as error:
+        except OutputTooLarge as error:
             log.warning("transaction_taken_apart", shard=self.number, error=str(error))
             metrics.TRANSACTIONS.labels("aborted").inc()
             await self._one_by_one()
@@ -309,51 +255,19 @@ class Shard:
             self._ledger.take(item)
             try:
                 await self._transact()
-            except (MessageSizeTooLargeError, OutputTooLarge) as error:
+            except OutputTooLarge as error:
                 self._ledger.discard()
                 self._ledger.bury(item, error)
                 await self._transact()
 
     async def _transact(self) -> None:
-        producer, ledger = self._producer, self._ledger
-        assert producer is not None  # noqa: S101 - a shard that works has one
-        outputs = [*ledger.draft.outputs, *ledger.closing_records()]
-        await self._know_topics(producer, outputs)
-        began = time.monotonic()
-        await producer.begin_transaction()
-        try:
-            sent = [await self._send(producer, output) for output in outputs]
-            # A commit succeeds although a send has failed: each one is looked at.
-            results = await asyncio.gather(*sent, return_exceptions=True)
-            for failure in (result for result in results if isinstance(result, BaseException)):
-                raise failure
-        except (MessageSizeTooLargeError, OutputTooLarge):
-            await producer.abort_transaction()
-            raise
-        await producer.commit_transaction()
+        ledger, transactions = self._ledger, self._transactions
+        assert transactions is not None  # noqa: S101 - a shard that works has them
+        outputs, began = [*ledger.draft.outputs, *ledger.closing_records()], time.monotonic()
+        await transactions.write(outputs)
         self._account(len(outputs), time.monotonic() - began)
-        ledger.confirm()
+        ledger.confirm()  # only now is the new state shown
         self._count()
-
-    async def _send(self, producer: AIOKafkaProducer, output: Output) -> Any:
-        return await producer.send(
-            self._connection.topic(output.topic),
-            key=output.key,
-            value=output.value,
-            partition=output.partition,
-            headers=list(output.headers),
-        )
-
-    async def _know_topics(self, producer: AIOKafkaProducer, outputs: list[Output]) -> None:
-        """Loads the metadata of new output topics before the transaction begins: inside, it would hold it up."""
-        for topic in sorted({output.topic for output in outputs} - self._known_topics):
-            try:
-                await asyncio.wait_for(producer.partitions_for(self._connection.topic(topic)), METADATA_SECONDS)
-            except (TimeoutError, UnknownTopicOrPartitionError):
-                raise RuntimeError(
-                    f"topic {self._connection.topic(topic)} is missing: `herald registry apply` makes it"
-                ) from None
-            self._known_topics.add(topic)
 
     def _account(self, records: int, seconds: float) -> None:
         draft = self._ledger.draft
