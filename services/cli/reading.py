@@ -39,8 +39,8 @@ async def records(
     """The committed records of a topic, by partition; with `follow`, for ever. `since` is real time."""
     topic = connection.topic(name)
     consumer = connection.consumer()
-    await consumer.start()
     try:
+        await consumer.start()
         if topic not in await consumer.topics():
             raise SettingsError(f"topic {topic} is not there: `herald registry apply FILE` makes it")
         consumer.subscribe([topic])

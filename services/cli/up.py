@@ -9,6 +9,8 @@ import typer
 
 from schemas.registry import Registry
 from services.cli import session, stack
+from services.embedded import EmbeddedError
+from services.embedded.broker import Broker
 from services.embedded.supervisor import Happened
 from services.kernel.connection import Connection
 from services.kernel.provision import provision
@@ -29,14 +31,14 @@ def up(
     servers, broker = stack.use_kafka(settings, data, session.progress, port)
     session.say(as_json, f"Kafka listens on {servers}", what="listening", name="kafka", detail=servers)
     try:
-        asyncio.run(_run(settings, data, servers, as_json))
+        asyncio.run(_run(settings, data, servers, broker, as_json))
     finally:
         if broker is not None:
             broker.stop()
     session.say(as_json, "everything is stopped", what="stopped", name="herald", detail="")
 
 
-async def _run(settings: Settings, data: Path, servers: str, as_json: bool) -> None:
+async def _run(settings: Settings, data: Path, servers: str, broker: Broker | None, as_json: bool) -> None:
     stop = asyncio.Event()
     waiting = asyncio.create_task(stack.until_signal(stop))
     connection = Connection(settings.kafka.model_copy(update={"bootstrap_servers": servers}))
@@ -55,9 +57,30 @@ async def _run(settings: Settings, data: Path, servers: str, as_json: bool) -> N
         await stack.wait_ready(services)
         hint = "" if kept else "; no registry yet: `herald registry apply deploy/registry.yaml`"
         session.say(as_json, f"ready, press Ctrl-C to stop{hint}", what="ready", name="herald", detail=_now())
+        keeping = asyncio.create_task(_keep_alive(broker, as_json)) if broker is not None else None
         await waiting
+        if keeping is not None:
+            keeping.cancel()
     finally:
         await services.stop()
+
+
+async def _keep_alive(broker: Broker, as_json: bool) -> None:
+    """Starts the broker again when it dies. The services wait for it by themselves."""
+    while True:
+        await asyncio.sleep(1)
+        if broker.status() is not None:
+            continue
+        session.say(as_json, broker.last_words(), what="died", name="kafka", detail=broker.last_words())
+        try:
+            # In this thread: the broker is tied to the life of the thread that starts it.
+            running = broker.start(session.progress, owned=True)
+        except EmbeddedError as error:
+            session.say(as_json, str(error), what="died", name="kafka", detail=str(error))
+            await asyncio.sleep(10)
+        else:
+            where = running.bootstrap_servers
+            session.say(as_json, f"Kafka listens on {where} again", what="listening", name="kafka", detail=where)
 
 
 def _now() -> str:

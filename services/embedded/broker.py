@@ -84,8 +84,11 @@ class Broker:
         with lock:
             distribution = locate(progress)
             chosen = self._ports(port)
-            self._format(distribution, *chosen)
-            return self._launch(distribution, *chosen, progress=progress, owned=owned, lock=lock)
+            try:
+                self._format(distribution, *chosen)
+                return self._launch(distribution, *chosen, progress=progress, owned=owned, lock=lock)
+            except OSError as error:
+                raise EmbeddedError(f"cannot write to {self.folder}: {error.strerror} (log: {self.log})") from None
 
     def stop(self) -> bool:
         """Ends it, with a bounded wait; False when none ran."""
@@ -154,10 +157,7 @@ class Broker:
     def _format(self, distribution: Distribution, port: int, controller_port: int) -> None:
         logs = self.folder / "logs"
         properties = _PROPERTIES.format(host=LOOPBACK, port=port, controller_port=controller_port, logs=logs)
-        try:
-            (self.folder / "server.properties").write_text(properties)
-        except OSError as error:
-            raise EmbeddedError(f"cannot write to {self.folder}: {error.strerror}") from None
+        (self.folder / "server.properties").write_text(properties)
         if (logs / "meta.properties").exists():
             return
         cluster = "H" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
@@ -205,7 +205,7 @@ class Broker:
         began, told = time.monotonic(), False
         while not is_listening(port):
             if process.poll() is not None:
-                raise EmbeddedError(self._last_words(process.returncode))
+                raise EmbeddedError(self.last_words())
             if time.monotonic() - began > START_SECONDS:
                 process.kill()
                 raise EmbeddedError(f"Kafka did not listen within {START_SECONDS} s; its log is {self.log}")
@@ -215,14 +215,15 @@ class Broker:
             time.sleep(0.1)
         return running
 
-    def _last_words(self, code: int) -> str:
-        text = self.log.read_text(errors="replace")[-20_000:]
+    def last_words(self) -> str:
+        """Why the broker ended, in one line, as far as its log tells."""
+        text = self.log.read_text(errors="replace")[-20_000:] if self.log.exists() else ""
         if "No space left on device" in text:
             return f"Kafka ended: the disk of {self.folder} is full; make room and start again (log: {self.log})"
         if "Address already in use" in text:
             return f"Kafka ended: another program took its port meanwhile; start again (log: {self.log})"
         lines = [line for line in text.splitlines() if "ERROR" in line or "Exception" in line]
-        return f"Kafka ended with code {code}: {lines[-1][:200] if lines else 'no reason given'} (log: {self.log})"
+        return f"Kafka ended: {lines[-1][:200] if lines else 'it gave no reason'} (log: {self.log})"
 
 
 def _started(pid: int) -> str | None:

@@ -36,8 +36,8 @@ async def provision(connection: Connection, partitions: int, registry: Registry)
     """
     wanted = {name: (topic, 1 if topic.single else partitions) for topic in TOPICS for name in names(topic, registry)}
     admin = connection.admin()
-    await admin.start()
     try:
+        await admin.start()
         described = await admin.describe_topics()
         there = {connection.logical(t["topic"]): len(t["partitions"]) for t in described}
         for name, (_, count) in wanted.items():

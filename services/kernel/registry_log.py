@@ -19,8 +19,8 @@ async def versions(connection: Connection) -> list[Registry]:
     """Every version still kept, oldest first; empty where nothing was ever applied."""
     topic = connection.topic(REGISTRY_TOPIC)
     consumer = connection.consumer()
-    await consumer.start()
     try:
+        await consumer.start()
         if topic not in await consumer.topics():
             return []
         source = TopicPartition(topic, 0)

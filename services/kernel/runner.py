@@ -112,8 +112,8 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _check_topics(self) -> None:
         admin = self.connection.admin()
-        await admin.start()
         try:
+            await admin.start()
             known = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
         finally:
             await admin.close()

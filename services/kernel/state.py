@@ -49,8 +49,8 @@ async def restore(connection: Connection, topic: str, partition: int, kind: type
     StateLost, and pydantic's ValidationError when a state is of an unknown shape.
     """
     consumer = connection.consumer(fetch_max_wait_ms=50)
-    await consumer.start()
     try:
+        await consumer.start()
         source = TopicPartition(connection.topic(topic), partition)
         consumer.assign([source])
         await consumer.seek_to_beginning(source)

@@ -90,6 +90,19 @@ def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_another_users_directory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4242)
+    with pytest.raises(EmbeddedError, match="belongs to another user"):
+        Broker(tmp_path).start(print)
+
+
+def test_a_full_disk_is_named_in_one_line(tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+    broker.folder.mkdir(parents=True)
+    broker.log.write_text("ERROR java.io.IOException: No space left on device\n")
+    assert "is full; make room and start again" in broker.last_words()
+
+
 def test_a_kafka_that_does_not_start_names_its_log(tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     (broker.folder / "logs").mkdir(parents=True)
@@ -167,6 +180,14 @@ def test_herald_up_restarts_what_dies_refuses_a_second_and_leaves_nothing_behind
                 pids["windows"] = int(said["detail"].split("pid ")[1].rstrip(")"))
                 break
         assert pids["windows"] != before
+        running = Broker(tmp_path).status()
+        assert running is not None
+        os.kill(running.pid, signal.SIGKILL)  # and so does the broker
+        for line in up.stdout:
+            said = json.loads(line)
+            if said["what"] == "listening" and said["name"] == "kafka":
+                assert said["detail"] == running.bootstrap_servers
+                break
         running = Broker(tmp_path).status()
         assert running is not None
     finally:
