@@ -2,13 +2,15 @@
 
 import ssl
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.kernel.settings import KafkaSettings, SettingsError
+
+if TYPE_CHECKING:
+    from faststream.security import BaseSecurity
 
 REQUEST_TIMEOUT_MS = 10_000
 
@@ -72,8 +74,16 @@ class Connection:
             }
         return arguments
 
-    def security(self) -> BaseSecurity | None:
+    def security(self) -> "BaseSecurity | None":
         """The same for FastStream."""
+        # Imported here: the command line starts in half the time without it.
+        from faststream.security import (  # noqa: PLC0415
+            BaseSecurity,
+            SASLPlaintext,
+            SASLScram256,
+            SASLScram512,
+        )
+
         settings, tls = self.settings, self._tls()
         if settings.security_protocol == "PLAINTEXT":
             return None
