@@ -100,18 +100,29 @@ def decide(state: EdgeState | None, command: Command, now: datetime) -> list[Emi
         if found.reason.code == "too_large":
             return [answer]
         return [answer, DeadLettered(found.reason.code, found.reason.message)]
-    seen = (state or EdgeState()).find(found.id) if found.id else None
+    bucket = state or EdgeState()
+    seen = bucket.find(found.id) if found.id else None
     if seen is not None and seen.content != found.content:
         said = "this id was used for another event: give each event its own"
         return [_answer(edge, command, found, (Refused(code="id_reused", message=said, field="id"),), now)]
-    if seen is not None and seen.refused is not None:
-        return [seen.refused.answered()]
+    if seen is not None and (again := bucket.answer_to(seen)) is not None:
+        return [again]
     checked = _check(edge, found, command.registry)
     if isinstance(checked, tuple):
         answer = _answer(edge, command, found, checked, now)
         if found.id is None:
             return [answer]
-        return [answer, Noted(Seen(id=found.id, content=found.content, at=now, refused=Kept.of(found.id, answer)))]
+        return [
+            answer,
+            Noted(
+                Seen(
+                    id=found.id,
+                    content=found.content,
+                    at=now,
+                    refused=Kept.of(found.id, answer).model_dump_json(exclude_none=True),
+                )
+            ),
+        ]
     at = seen.at if seen else now
     release_id = _release_id(edge, checked, command.registry)
     forwarded = Forwarded(edge, checked, release_id, found.content, at, repeat=seen is not None)

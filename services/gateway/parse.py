@@ -26,7 +26,7 @@ class Unreadable:
     reason: Refused
 
 
-@lru_cache(maxsize=8)  # the key and the decision of a record ask one after the other
+@lru_cache(maxsize=1)  # the key and the decision of a record ask one after the other
 def parse(value: bytes | None) -> Parsed | Unreadable:
     """Reads a record's value."""
     if value is None:
