@@ -13,7 +13,7 @@ from schemas.dead_letter import DeadLettered
 from schemas.envelope import Data, Emitted, Event, derived_id, reader
 from schemas.explain import explain
 from schemas.notice import Refused
-from schemas.receipt import Answered, Kept, ReceiptRefused
+from schemas.receipt import Answered, ReceiptRefused
 from schemas.registry import Registry
 from schemas.topics import ACKS, RELEASES
 from services.gateway.parse import Parsed, Unreadable, parse
@@ -100,33 +100,21 @@ def decide(state: EdgeState | None, command: Command, now: datetime) -> list[Emi
         if found.reason.code == "too_large":
             return [answer]
         return [answer, DeadLettered(found.reason.code, found.reason.message)]
-    bucket = state or EdgeState()
-    seen = bucket.find(found.id) if found.id else None
+    seen = (state or EdgeState()).find(found.id) if found.id else None
     if seen is not None and seen.content != found.content:
         said = "this id was used for another event: give each event its own"
         return [_answer(edge, command, found, (Refused(code="id_reused", message=said, field="id"),), now)]
-    if seen is not None and (again := bucket.answer_to(seen)) is not None:
-        return [again]
+    at = seen.at if seen is not None else now
     checked = _check(edge, found, command.registry)
     if isinstance(checked, tuple):
-        answer = _answer(edge, command, found, checked, now)
-        if found.id is None:
+        answer = _answer(edge, command, found, checked, at)
+        if found.id is None or seen is not None:
             return [answer]
-        return [
-            answer,
-            Noted(
-                Seen(
-                    id=found.id,
-                    content=found.content,
-                    at=now,
-                    refused=Kept.of(found.id, answer).model_dump_json(exclude_none=True),
-                )
-            ),
-        ]
-    at = seen.at if seen else now
+        return [answer, Noted(Seen(id=found.id, content=found.content, at=now, refused=True))]
+    repeat = seen is not None and not seen.refused  # once refused, it is let in when the registry has changed
     release_id = _release_id(edge, checked, command.registry)
-    forwarded = Forwarded(edge, checked, release_id, found.content, at, repeat=seen is not None)
-    return [forwarded, Noted(Seen(id=checked.id, content=found.content, at=at))]
+    forwarded = Forwarded(edge, checked, release_id, found.content, at, repeat)
+    return [forwarded] if repeat else [forwarded, Noted(Seen(id=checked.id, content=found.content, at=at))]
 
 
 def evolve(state: EdgeState | None, emitted: Emitted) -> EdgeState | None:
@@ -134,9 +122,8 @@ def evolve(state: EdgeState | None, emitted: Emitted) -> EdgeState | None:
     if not isinstance(emitted, Noted):
         return state
     before = (state or EdgeState()).seen
-    if any(one.id == emitted.seen.id for one in before):
-        return state
-    return EdgeState(seen=(*before, emitted.seen)[-PER_BUCKET:])
+    others = tuple(one for one in before if one.id != emitted.seen.id)
+    return EdgeState(seen=(*others, emitted.seen)[-PER_BUCKET:])
 
 
 def _check(edge: Edge, found: Parsed, registry: Registry) -> Event[Any] | tuple[Refused, ...]:

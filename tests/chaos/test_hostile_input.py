@@ -69,6 +69,7 @@ async def test_each_hostile_record_is_answered_no_shard_stops_and_memory_stays_f
         assert len(found) == COUNT, Counter(e["data"]["reasons"][0]["code"] for e in found)
         assert sorted(r.value or b"" for r in letters) == sorted(h.value or b"" for h in hostile if not h.readable)
         assert not reopened(gateway)
-        assert memory[-1] - memory[1] < SLACK_BYTES, memory
+        # What is in flight moves a single reading by some megabytes; a leak moves the lowest of the last ones.
+        assert min(memory[-3:]) - max(memory[1:3]) < SLACK_BYTES, memory
     finally:
         deployment.stop()

@@ -119,6 +119,16 @@ def test_a_refused_event_again_is_refused_with_the_same_bytes() -> None:
     assert one == two
 
 
+def test_an_event_refused_before_its_lab_was_registered_is_let_in_afterwards() -> None:
+    late = json.dumps(event(source="/labs/late")).encode()
+    world = World().raw("releases.late", late)
+    assert refusals(world, "late") == [("unknown_participant", "")]
+    world.apply(registry(version=2, labs={"late": {"name": "Late"}})).raw("releases.late", late)
+    assert world.receipt("late")["outcome"] == "accepted"
+    assert world.raw("releases.late", late).receipt("late")["outcome"] == "accepted"
+    assert len(world.events("announcements")) == 1
+
+
 def test_an_edge_remembers_its_last_thousand_events() -> None:
     states: dict[str, EdgeState | None] = {}
     for number in range(1000):
@@ -127,7 +137,7 @@ def test_an_edge_remembers_its_last_thousand_events() -> None:
             states[key(command)] = evolve(states.get(key(command)), emitted)
     for number in range(1000):
         command = taken(json.dumps(event(id=f"e{number}")).encode())
-        (forwarded, _) = decide(states.get(key(command)), command, NOW)
+        (forwarded,) = decide(states.get(key(command)), command, NOW)
         assert isinstance(forwarded, Forwarded)
         assert forwarded.repeat, number
 
