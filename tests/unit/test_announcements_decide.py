@@ -413,7 +413,7 @@ STEPS = st.lists(
         st.tuples(st.just("announce"), STATEMENTS),
         st.tuples(st.just("withdraw"), st.fixed_dictionaries({"stated_at": STATED}, optional={})),
         st.tuples(st.just("again"), st.integers(0, 30)),
-        st.tuples(st.just("until"), st.sampled_from([0.1, 1, 7, 14, 40])),
+        st.tuples(st.just("until"), st.sampled_from([0.1, 1, 3, 7, 14])),
     ),
     max_size=20,
 )

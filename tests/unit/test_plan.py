@@ -203,6 +203,11 @@ def test_time_alone_opens_and_closes_a_course(now: Any, status: str) -> None:
     assert advanced(SCHEDULED, now) == SCHEDULED.model_copy(update={"status": status})
 
 
+def test_a_course_that_time_closes_keeps_why_it_closes() -> None:
+    early = planned(early_access={"opens": "P14D", "closes_at": at(25)}).course
+    assert (advanced(early, day(25)).status, advanced(early, day(25)).reason) == ("closed", "lab_closing")
+
+
 @pytest.mark.parametrize("course", [NOT_OFFERED, CLOSED, WITHDRAWN, REMOVED])
 def test_time_moves_nothing_that_has_no_dates_to_come(course: Course) -> None:
     assert advanced(course, day(400)) == course
