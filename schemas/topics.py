@@ -134,7 +134,7 @@ TOPICS: tuple[Topic, ...] = (
         None,
         MAX_REGISTRY_BYTES,
         ("operator",),
-        ("gateway", "announcements", "windows"),
+        ("operator",),
         (Registry,),
     ),
     Topic(
@@ -146,7 +146,7 @@ TOPICS: tuple[Topic, ...] = (
         DOMAIN_RETENTION,
         MAX_REGISTRY_BYTES,
         ("operator",),
-        ("notifier",),
+        ("gateway", "announcements", "windows", "notifier"),
         (Registry,),
     ),
     Topic(
