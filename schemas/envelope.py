@@ -10,9 +10,9 @@ from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, TypeAdapter
+from pydantic import AfterValidator, Discriminator, Field, Tag, TypeAdapter
 
-from schemas.values import Instant, Line, SenderId, Strict
+from schemas.values import Instant, Line, SenderId, Strict, Traceparent, Tracestate
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 HERALD = UUID("8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11")
@@ -79,8 +79,8 @@ class Event(Strict, Generic[D]):
     time: Instant | None = None
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Line | None = None
-    traceparent: Annotated[str, StringConstraints(max_length=55)] | None = None
-    tracestate: Annotated[str, StringConstraints(max_length=512)] | None = None
+    traceparent: Traceparent | None = None
+    tracestate: Tracestate | None = None
     senderid: SenderId | None = Field(default=None, description="set by the gateway: the id that the sender gave")
     repeat: bool | None = Field(default=None, description="set by the gateway: this event was taken before")
     data: D

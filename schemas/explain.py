@@ -1,27 +1,73 @@
 """Says what is wrong with an event or a file: field, rule and remedy, instead of a validator's own words."""
 
+import re
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from schemas.notice import Refused
+from schemas.values import Capability, Digest, HttpsUrl, ParticipantId, Reference, Tier, Traceparent, Tracestate, Uuid
 
 MOST = 20
 """How many problems are named at once."""
 
+LONGEST_NAME = 64
+"""A sender's own name of a field is shown up to here: a name that nobody knows may be anything."""
+
+# A validator's own steps on the way to a field: which choice of a union it tried.
+_STEP = re.compile(r"herald\.[a-z.-]+\.v\d+|(literal|tuple)\[.*\]|\[key\]")
+
+
+def _pattern(kind: Any) -> str:
+    (pattern,) = [one.pattern for one in get_args(kind) if isinstance(one, StringConstraints)]
+    return str(pattern)
+
+
+_WORDS = {
+    _pattern(ParticipantId): "must be an id: 2 to 31 of a-z, 0-9 and -, a letter first",
+    _pattern(Reference): "must be 1 to 64 of A-Z, a-z, 0-9, point, - and _, a letter or digit first",
+    _pattern(Capability): "must be a capability's name: 1 to 64 of a-z, 0-9 and -, a letter first",
+    _pattern(Tier): "must be a tier's name: 1 to 31 of a-z, 0-9 and -, a letter first",
+    _pattern(Uuid): "must be a UUID in lower case, such as 8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11",
+    _pattern(Digest): "must be sha256: or sha512: and the digest in lower-case hexadecimal",
+    _pattern(HttpsUrl): "must be a web address that begins with https://",
+    _pattern(Traceparent): "must be a W3C trace parent: version, trace id, parent id and flags; or leave it out",
+    _pattern(Tracestate): "must be printable ASCII; or leave it out",
+}
+
 
 def explain(error: ValidationError, *expected: type[BaseModel]) -> tuple[Refused, ...]:
     """Each problem as field, rule and remedy; the first 20. `expected` tells what may stand where."""
-    return tuple(
-        Refused(code="invalid", field=".".join(path_of(problem)) or None, message=_rule(problem, expected))
-        for problem in error.errors(include_url=False, include_input=False)[:MOST]
-    )
+    problems = error.errors(include_url=False, include_input=False)
+    found: dict[str, list[str]] = {}  # what several choices of a union say of one field belongs together
+    for problem in problems:
+        field = ".".join(map(shown, path_of(problem)))
+        if len(found) == MOST and field not in found:
+            break
+        if not _is_answered_deeper(problem, problems):
+            found.setdefault(field, []).append(_rule(problem, expected))
+    return tuple(Refused(code="invalid", field=f or None, message="; or ".join(said)) for f, said in found.items())
 
 
 def path_of(problem: Any) -> tuple[str, ...]:
-    """Where a problem lies, without the validator's own steps (the tag of a union)."""
-    return tuple(str(part) for part in problem["loc"] if not str(part).startswith("herald.") and part != "[key]")
+    """Where a problem lies, without the validator's own steps."""
+    last = len(problem["loc"]) - 1 if problem["type"] == "extra_forbidden" else -1
+    return tuple(str(part) for i, part in enumerate(problem["loc"]) if i == last or not _STEP.fullmatch(str(part)))
+
+
+def shown(name: str) -> str:
+    """A name that somebody else chose, fit to be shown: bounded, and nothing in it that a terminal would obey."""
+    fit = "".join(c if c.isprintable() else "?" for c in name[: LONGEST_NAME + 1])
+    return fit if len(fit) <= LONGEST_NAME else fit[:LONGEST_NAME] + "…"
+
+
+def _is_answered_deeper(problem: Any, problems: list[Any]) -> bool:
+    """Whether the other choice of a union was taken: then that a literal does not fit is no news."""
+    *union, choice = problem["loc"] or ("",)
+    if not str(choice).startswith("literal["):
+        return False
+    return any(p["loc"][: len(union)] == tuple(union) and len(p["loc"]) > len(union) + 1 for p in problems)
 
 
 def _rule(problem: Any, expected: tuple[type[BaseModel], ...]) -> str:
@@ -31,20 +77,24 @@ def _rule(problem: Any, expected: tuple[type[BaseModel], ...]) -> str:
             return "is required"
         case "extra_forbidden":
             *path, name = path_of(problem)
-            near = get_close_matches(name, sorted(_fields_at(expected, path)), n=1)
+            near = get_close_matches(name[:LONGEST_NAME], sorted(_fields_at(expected, path)), n=1)
             return f"is unknown; did you mean {near[0]}?" if near else "is unknown; leave it out"
         case "value_error":
             return str(context.get("error", problem["msg"]))
         case "string_type":
-            return "must be a string; in YAML put it in quotes"
+            return "must be a string; put it in quotes"
+        case "bool_type":
+            return "must be true or false, without quotes"
+        case "list_type" | "tuple_type":
+            return "must be a list"
         case "string_pattern_mismatch":
-            return f"must match {context['pattern']}"
+            return _WORDS.get(context["pattern"], f"must match {context['pattern']}")
         case "union_tag_invalid" | "union_tag_not_found":
             return f"type must be one of {context.get('expected_tags', 'the known event types')}"
         case "json_invalid":
             return f"is not JSON: {context['error']}"
     said: str = problem["msg"]
-    return said.replace("Input should be", "must be").replace("String should have", "must have").lower()
+    return said.replace("Input should", "must").replace("String should", "must").replace("Value should", "must")
 
 
 def _fields_at(expected: tuple[type[BaseModel], ...], path: list[str]) -> set[str]:

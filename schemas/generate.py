@@ -13,7 +13,7 @@ import yaml
 from schemas.envelope import Data, Event
 from schemas.registry import RegistryFile
 from schemas.release import Release
-from schemas.topics import EVENTS, TOPICS
+from schemas.topics import ACKS, EVENTS, RELEASES, TOPICS
 from schemas.values import iso8601
 
 HERE = Path(__file__).resolve().parent
@@ -26,7 +26,19 @@ def event_schema(data: type[Data]) -> dict[str, Any]:
     found = envelope.model_json_schema(mode="validation")
     found["properties"]["type"] = {"const": data.type}
     about = (data.__doc__ or "").strip()
+    if data not in (*RELEASES, *ACKS):
+        found = _open(found)
     return {"$schema": _DIALECT, "$id": f"urn:herald:{data.type}", **found, "title": data.type, "description": about}
+
+
+def _open(schema: Any) -> Any:
+    """The same without the word on other fields: who reads what Herald writes must let fields be added later."""
+    if isinstance(schema, list):
+        return [_open(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = "properties" in schema and schema.get("additionalProperties") is False
+    return {name: _open(one) for name, one in schema.items() if not (closed and name == "additionalProperties")}
 
 
 def file_schema(model: Any, name: str) -> dict[str, Any]:

@@ -3,17 +3,23 @@
 YAML 1.2's core schema: `yes` and `2027-03-01` stay strings, so a file means the same in YAML and in JSON.
 """
 
+import json
 import re
 from typing import Any
 
 import yaml
 
+from schemas.explain import shown
 from schemas.notice import Refused
 
 Lines = dict[tuple[str, ...], int]
 """The line (from 1) of each value, by its path."""
 
-MAX_ALIASES = 1000
+MAX_VALUES = 100_000
+MAX_CHARACTERS = 8 * 1024 * 1024
+"""How much a file may hold once its aliases are written out: a few lines of them can stand for billions of values."""
+
+_CORE = "tag:yaml.org,2002:"
 
 
 class FileError(Exception):
@@ -40,24 +46,45 @@ for _tag, _pattern, _first in (
 
 
 def read(text: str) -> tuple[Any, Lines]:
-    """The values and their lines. Raises FileError: not YAML, duplicate keys, too many aliases."""
-    lines: Lines = {}
-    loader = _Loader(text)
+    """The values and their lines. Raises FileError: neither YAML nor JSON, duplicate keys, too much in it."""
     try:
-        node = loader.get_single_node()
-        if text.count("*") > MAX_ALIASES:
-            raise FileError((_problem(None, "has too many aliases; write the values out"),))
-        plain = _plain(loader, node, (), lines) if node is not None else None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise FileError((_problem(line, f"is not YAML: {error.problem or error.context}"),)) from None
+        return _yaml(text)
+    except yaml.YAMLError as error:
+        if text.lstrip("\ufeff \t\r\n").startswith("{"):  # JSON may be indented by tabs, YAML may not
+            return _json(text), {}
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        said = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+        raise FileError((_problem(mark.line + 1 if mark else None, f"is not YAML: {said}"),)) from None
     except RecursionError:
         raise FileError((_problem(None, "is nested too deeply, or holds an alias of itself"),)) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise FileError((_problem(None, f"is not YAML: {type(error).__name__}"),)) from None
+
+
+def _yaml(text: str) -> tuple[Any, Lines]:
+    loader = _Loader(text)
+    try:
+        walk = _Walk(loader)
+        node = loader.get_single_node()
+        return (walk.plain(node, ()) if node is not None else None), walk.lines
     finally:
         loader.dispose()
-    return plain, lines
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text.lstrip("\ufeff"), object_pairs_hook=_once_each)
+    except json.JSONDecodeError as error:
+        raise FileError((_problem(error.lineno, f"is not JSON: {error.msg}"),)) from None
+    except (RecursionError, ValueError):
+        raise FileError((_problem(None, "is nested too deeply, or holds a number too long to read"),)) from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise FileError((_problem(None, "stands twice in one object; keep one", shown(key)),))
+        found[key] = value
+    return found
 
 
 def with_lines(problems: tuple[Refused, ...], lines: Lines) -> tuple[Refused, ...]:
@@ -72,20 +99,53 @@ def _at(problem: Refused, lines: Lines) -> str:
     return f"{problem.message} (line {lines[path]})" if path in lines else problem.message
 
 
-def _plain(loader: _Loader, node: yaml.Node, path: tuple[str, ...], lines: Lines) -> Any:
-    lines[path] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
+class _Walk:
+    """Turns nodes into plain values, notes the line of each, and stops where there are too many."""
+
+    def __init__(self, loader: _Loader) -> None:
+        self.lines: Lines = {}
+        self._loader = loader
+        self._characters = 0
+
+    def plain(self, node: yaml.Node, path: tuple[str, ...]) -> Any:
+        """The value of a node. Raises FileError."""
+        self.lines[path] = line = node.start_mark.line + 1
+        self._characters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+        if len(self.lines) > MAX_VALUES or self._characters > MAX_CHARACTERS:
+            raise FileError((_problem(line, "holds too much once its aliases are written out; use fewer"),))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.plain(item, (*path, str(i))) for i, item in enumerate(node.value)]
+        if node.tag == f"{_CORE}str":
+            return self._text(node.value, path, line)
+        if node.tag != self._loader.resolve(yaml.ScalarNode, node.value, (True, False)):  # type: ignore[no-untyped-call]
+            raise FileError((_problem(line, "has a tag; write the plain value", _field(path)),))
+        return self._loader.construct_object(node)
+
+    def _mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise FileError((_problem(line, "has a list or mapping as a key; write a name", _field(path)),))
+            key = str(key_node.value)
             if key in found:
-                raise FileError((_problem(line, "stands here twice; keep one", ".".join((*path, key))),))
-            found[key] = _plain(loader, value_node, (*path, key), lines)
-            lines[*path, key] = line
+                raise FileError((_problem(line, "stands here twice; keep one", _field((*path, key))),))
+            found[key] = self.plain(value_node, (*path, key))
+            self.lines[*path, key] = line
         return found
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(loader, item, (*path, str(i)), lines) for i, item in enumerate(node.value)]
-    return loader.construct_object(node)
+
+    def _text(self, value: str, path: tuple[str, ...], line: int) -> str:
+        try:
+            # JSON writes what lies beyond 16 bits as a pair of escapes; read as YAML they are still two.
+            return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise FileError((_problem(line, "holds half a surrogate pair", _field(path)),)) from None
+
+
+def _field(path: tuple[str, ...]) -> str | None:
+    return ".".join(map(shown, path)) or None
 
 
 def _problem(line: int | None, message: str, field: str | None = None) -> Refused:

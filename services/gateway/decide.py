@@ -103,15 +103,16 @@ def decide(state: EdgeState | None, command: Command, now: datetime) -> list[Emi
     seen = (state or EdgeState()).find(found.id) if found.id else None
     if seen is not None and seen.content != found.content:
         said = "this id was used for another event: give each event its own"
-        return [_answer(edge, command, found, (Refused(code="id_reused", message=said, field="id"),), now)]
+        reused = Refused(code="id_reused", message=said, field="id")
+        return [_answer(edge, command, found, (reused,), seen.at)]  # as of the first, so that it answers the same again
     at = seen.at if seen is not None else now
-    checked = _check(edge, found, command.registry)
+    repeat = seen is not None and not seen.refused  # once refused, it is let in when the registry has changed
+    checked = _check(edge, found, command.registry, repeat)
     if isinstance(checked, tuple):
         answer = _answer(edge, command, found, checked, at)
         if found.id is None or seen is not None:
             return [answer]
         return [answer, Noted(Seen(id=found.id, content=found.content, at=now, refused=True))]
-    repeat = seen is not None and not seen.refused  # once refused, it is let in when the registry has changed
     release_id = _release_id(edge, checked, command.registry)
     forwarded = Forwarded(edge, checked, release_id, found.content, at, repeat)
     return [forwarded] if repeat else [forwarded, Noted(Seen(id=checked.id, content=found.content, at=at))]
@@ -126,12 +127,12 @@ def evolve(state: EdgeState | None, emitted: Emitted) -> EdgeState | None:
     return EdgeState(seen=(*others, emitted.seen)[-PER_BUCKET:])
 
 
-def _check(edge: Edge, found: Parsed, registry: Registry) -> Event[Any] | tuple[Refused, ...]:
-    """The event, or why it is refused."""
+def _check(edge: Edge, found: Parsed, registry: Registry, repeat: bool) -> Event[Any] | tuple[Refused, ...]:
+    """The event, or why it is refused. A repeat is nothing new: it gets its first answer, whoever has left since."""
     known = registry.labs if edge.topic == "releases" else registry.agencies
-    if edge.participant in registry.offboarded:
+    if edge.participant in registry.offboarded and not repeat:
         return (Refused(code="offboarded", message=f"{edge.participant} was offboarded: nothing new is taken"),)
-    if edge.participant not in known:
+    if edge.participant not in known and not repeat:
         return (Refused(code="unknown_participant", message=f"{edge.participant} is not in the registry"),)
     claimed = found.attributes.get("source")
     if isinstance(claimed, str) and claimed != edge.source:
@@ -140,6 +141,10 @@ def _check(edge: Edge, found: Parsed, registry: Registry) -> Event[Any] | tuple[
     reserved = [name for name in _STAMPED_HERE if name in found.attributes]
     if reserved:
         return tuple(Refused(code="invalid", field=n, message="is set by Herald; leave it out") for n in reserved)
+    types = [data.type for data in edge.events]
+    if found.attributes.get("type") not in types:
+        said = f"on this topic the type must be one of {', '.join(types)}"
+        return (Refused(code="invalid", message=said, field="type"),)
     try:
         event: Event[Any] = reader(*edge.events).validate_json(json.dumps(found.attributes))
     except ValidationError as error:

@@ -1,10 +1,14 @@
-"""Tells whether a newer JSON Schema would break readers of events that were written under an earlier one."""
+"""Tells whether a newer JSON Schema would break readers: of events written earlier, or those written for it earlier."""
 
 from typing import Any
 
 
 def breaking(earlier: dict[str, Any], later: dict[str, Any]) -> list[str]:
-    """What an event that was valid would not be any more, one line each: events stay readable for 400 days."""
+    """What breaks, one line each.
+
+    An event that was valid stays readable for 400 days. And where Herald writes (fields may be added: the schema is
+    open), a reader finds what was always there.
+    """
     return sorted(set(_compare(earlier, later, earlier, later, "")))
 
 
@@ -21,6 +25,9 @@ def _compare(old: Any, new: Any, old_root: dict[str, Any], new_root: dict[str, A
             found.append(f"{where or '/'}: {name} is tighter")
     for name in set(new.get("required", [])) - set(old.get("required", [])):
         found.append(f"{where}/{name}: is required now")
+    if new.get("additionalProperties") is not False:
+        for name in set(old.get("required", [])) - set(new.get("required", [])):
+            found.append(f"{where}/{name}: may be missing now")
     properties = new.get("properties", {})
     for name, schema in old.get("properties", {}).items():
         if name in properties:

@@ -91,5 +91,19 @@ def test_a_change_that_breaks_readers_is_noticed(change: dict[str, Any], said: s
     assert breaking(BASE, BASE | change) == [said]
 
 
+def test_a_field_that_herald_always_wrote_stays_always_there() -> None:
+    written = {name: value for name, value in BASE.items() if name != "additionalProperties"}
+    assert breaking(written, written | {"required": []}) == ["/a: may be missing now"]
+    assert breaking(BASE, BASE | {"required": []}) == []  # a lab's event: what it always sent may be left out
+
+
+def test_who_reads_what_herald_writes_lets_fields_be_added_and_a_lab_learns_of_a_misspelt_one() -> None:
+    for data in EVENTS:
+        event = json.loads((EXAMPLES / f"{data.type}.json").read_text())
+        event["data"]["added_later"] = 1
+        errors = list(jsonschema.Draft202012Validator(schema(data.type)).iter_errors(event))
+        assert bool(errors) == (data in (*RELEASES, *ACKS)), data.type
+
+
 def test_a_field_that_may_be_left_out_breaks_nobody() -> None:
     assert breaking(BASE, BASE | {"properties": BASE["properties"] | {"c": {"type": "string"}}}) == []

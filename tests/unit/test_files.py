@@ -35,7 +35,7 @@ def test_yaml_and_json_state_the_same_release() -> None:
 def test_each_problem_names_field_rule_and_line() -> None:
     found = problems(RELEASE.replace("  name: Halo 4", "  nam: Halo 4").replace("reference: halo-4", "reference: 4"))
     assert found == [
-        "reference: must be a string; in YAML put it in quotes (line 1)",
+        "reference: must be a string; put it in quotes (line 1)",
         "model.name: is required (line 2)",
         "model.nam: is unknown; did you mean name? (line 3)",
     ]
@@ -48,14 +48,48 @@ def test_each_problem_names_field_rule_and_line() -> None:
         ("- 1", "must hold a release"),
         ("", "must hold a release"),
         (RELEASE + "reference: twice\n", "reference: stands here twice; keep one (line 6)"),
-        (RELEASE + "exercise: yes\n", "exercise: must be a valid boolean (line 6)"),
+        (RELEASE + "exercise: yes\n", "exercise: must be true or false, without quotes (line 6)"),
         ("&a [*a]", "an alias of itself"),
         (RELEASE + "handling: !!python/object/apply:os.system ['x']\n", "handling: must be a string"),
         ("x" * 300_000, "must be at most"),
+        (RELEASE + "tlp: TLP:WHITE\n", "tlp: must be 'TLP:CLEAR', 'TLP:GREEN'"),
+        (RELEASE + "handling: !!timestamp 2027-01-01\n", "handling: has a tag; write the plain value (line 6)"),
+        (RELEASE + "exercise: !!bool x\n", "exercise: has a tag; write the plain value (line 6)"),
+        (RELEASE + 'handling: "\\ud800"\n', "handling: holds half a surrogate pair (line 6)"),
+        (RELEASE + "? [a, b]\n: c\n", "has a list or mapping as a key; write a name (line 6)"),
+        (RELEASE + "\x1b[31m: 1\n", "is not YAML: special characters are not allowed"),
+        (RELEASE + '"\\e[31m": 1\n', "?[31m: is unknown; leave it out (line 1)"),
+        ('{\n\t"reference": }', "is not JSON: Expecting value (line 2)"),
+        ('{\n\t"reference": "a", "reference": "b"}', "reference: stands twice in one object; keep one"),
+        ('{\n\t"a": ' + "[" * 5000, "is nested too deeply"),
+        ('{\n\t"a": ' + "9" * 5000 + "}", "a number too long to read"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(text: str, said: str) -> None:
     assert said in "\n".join(problems(text))
+
+
+def test_json_may_be_indented_by_tabs() -> None:
+    assert release_file.load(json.dumps(release(), indent="\t")) == release_file.load(json.dumps(release()))
+
+
+def test_what_lies_beyond_16_bits_is_the_same_escaped_or_not() -> None:
+    stated = release(handling="\N{ROCKET}")
+    assert release_file.load(json.dumps(stated)) == release_file.load(json.dumps(stated, ensure_ascii=False))
+
+
+@pytest.mark.parametrize("seed", ["x", "[]", "'" + "y" * 2000 + "'"])
+def test_a_few_aliases_that_stand_for_millions_of_values_are_stopped(seed: str) -> None:
+    levels = [f"a{i}: &a{i} [" + ", ".join([f"*a{i - 1}"] * 10) + "]" for i in range(1, 9)]
+    assert "once its aliases are written out" in problems(f"a0: &a0 {seed}\n" + "\n".join(levels))[0]
+
+
+def test_what_a_registry_may_hold_is_said_in_one_line_a_field() -> None:
+    agency = "agencies:\n  cisa:\n    name: CISA\n    interests: {capabilities: %s}\n"
+    where = "agencies.cisa.interests.capabilities"
+    assert problems(agency % "cyber", registry_file.load) == [f"{where}: must be 'all'; or must be a list (line 4)"]
+    (one,) = problems(agency % "[Bad One]", registry_file.load)
+    assert one.startswith(f"{where}.0: must be a capability's name")
 
 
 def test_the_registry_of_the_project_is_sound() -> None:

@@ -13,6 +13,7 @@ from schemas.dead_letter import DeadLettered
 from schemas.receipt import Answered, Coordinates, ReceiptRefused
 from schemas.values import MAX_EVENT_BYTES
 from services.gateway.decide import Forwarded, decide, evolve, key
+from services.gateway.parse import Parsed, parse
 from services.gateway.state import EdgeState
 from tests.scale import scaled
 from tests.simulation.world import World, at, registry, release
@@ -50,6 +51,8 @@ def test_an_event_of_the_wrong_kind_is_refused() -> None:
     data = {"alert_id": at(0), "release_id": at(0), "disposition": "received"}
     world = World().send("releases.lab", "/labs/lab", "acknowledgement.submitted", data)
     assert "type must be one of" in world.receipt()["reasons"][0]["message"]
+    world = World().send("acks.all", "/agencies/all", "release.announced", release())
+    assert refusals(world, "all") == [("invalid", "type")]
 
 
 @pytest.mark.parametrize("name", ["senderid", "repeat"])
@@ -80,6 +83,8 @@ def test_every_problem_of_an_event_is_named() -> None:
         (b'{"id": "a", "id": "b"}', "not_json"),
         (b'{"id": "\\ud800"}', "not_json"),
         (b'{"a":' * 40_000, "not_json"),
+        (b'{"id": "a", "data": ' + b"[" * 64 + b"]" * 64 + b"}", "not_json"),
+        (b'"\\"' * 60_000, "not_json"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not_json"),
         (b"[1, 2]", "not_an_event"),
         (b'"text"', "not_an_event"),
@@ -103,6 +108,56 @@ def test_an_event_over_the_limit_is_refused_unread() -> None:
 def test_the_same_id_with_other_content_is_refused() -> None:
     world = World().announce(event_id="one").announce(event_id="one", handling="other")
     assert refusals(world) == [("id_reused", "id")]
+
+
+def test_a_reused_id_again_is_refused_with_the_same_bytes() -> None:
+    other = json.dumps(event(data=release(handling="other"))).encode()
+    world = World().raw("releases.lab", json.dumps(event()).encode()).raw("releases.lab", other).until(3)
+    one, two = (record.value for record in world.raw("releases.lab", other).logs["receipts.lab"][-2:])
+    assert one == two
+    assert refusals(world) == [("id_reused", "id")]
+
+
+def test_a_repeat_is_answered_as_before_also_once_its_lab_has_left() -> None:
+    first = json.dumps(event()).encode()
+    world = World().raw("releases.lab", first)
+    world.apply(registry(version=2, offboarded={"lab": "2027-03-01T00:00:00Z"})).raw("releases.lab", first)
+    one, two = (r.value for r in world.logs["receipts.lab"] if b"herald.receipt" in (r.value or b""))
+    assert one == two
+    world.raw("releases.lab", json.dumps(event(id="e2")).encode())
+    assert refusals(world) == [("offboarded", "")]
+
+
+def test_how_deep_is_too_deep_does_not_depend_on_who_asks() -> None:
+    def asked(frames: int, value: bytes) -> object:
+        return asked(frames - 1, value) if frames else parse.__wrapped__(value)
+
+    for depth in (10, 63, 64, 500, 900):
+        value = b'{"id": "a", "data": ' + b"[" * depth + b"]" * depth + b"}"
+        assert isinstance(asked(0, value), Parsed) == isinstance(asked(500, value), Parsed) == (depth < 64)
+
+
+def test_brackets_in_a_string_are_no_depth() -> None:
+    assert World().announce(handling='[{"' * 500 + "\\").receipt()["outcome"] == "accepted"
+
+
+def test_a_name_that_a_sender_made_up_is_shown_short_and_harmless() -> None:
+    data = release() | {"\x1b[31msk-" + "x" * 10_000: 1}
+    world = World().send("releases.lab", "/labs/lab", "release.announced", data)
+    (field,) = [reason["field"] for reason in world.receipt()["reasons"]]
+    assert field.startswith("data.?[31msk-xxx")
+    assert len(field) < 80
+
+
+def test_a_remedy_can_be_followed_to_the_letter() -> None:
+    world = World().announce(tlp="tlp:amber")
+    assert "'TLP:AMBER+STRICT'" in world.receipt()["reasons"][0]["message"]
+
+
+@pytest.mark.parametrize("name", ["traceparent", "tracestate"])
+def test_a_trace_that_is_none_is_refused(name: str) -> None:
+    world = World().send("releases.lab", "/labs/lab", "release.announced", release(), **{name: "\n"})
+    assert refusals(world) == [("invalid", name)]
 
 
 def test_the_same_content_spelt_otherwise_is_the_same_event() -> None:
