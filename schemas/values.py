@@ -1,8 +1,8 @@
 """The values that events are made of: ids, instants, durations and bounded text."""
 
 import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,14 +20,15 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 MAX_EVENT_BYTES = 256 * 1024
 MAX_REGISTRY_BYTES = 8 * 1024 * 1024
 
-_LINE_CONTROLS = frozenset("\n\t")
-_UNFIT = frozenset({"Cc", "Cs"})
-_UNFIT_IN_A_LINE = _UNFIT | {"Zl", "Zp"}
+# Unicode's categories Cc and Cs, and for a line Zl and Zp as well.
+_UNFIT_IN_A_LINE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+_UNFIT_IN_PROSE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 # Patterns are written for JSON Schema too: explicit digits, since \d takes other scripts' digits in Python.
 _INSTANT = re.compile(
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 )
 _DURATION = re.compile(r"^P(?!$)([0-9]+W|([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?)$")
+_NO_INSTANT = "must be an RFC 3339 time with a zone, such as 2027-03-01T15:00:00Z"
 _LINE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _PROSE_PATTERN = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
 
@@ -42,15 +43,23 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-def _instant(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
-        raise ValueError("must be an RFC 3339 time with a zone, such as 2027-03-01T15:00:00Z")
+def _instant(value: Any) -> datetime:
+    if isinstance(value, str):
+        return _read_instant(value)
+    if not isinstance(value, datetime):
+        raise ValueError(_NO_INSTANT)
+    return _in_range(value)
+
+
+@lru_cache(4096)  # the dates of a release stand in every event about it
+def _read_instant(text: str) -> datetime:
+    if not _INSTANT.fullmatch(text):
+        raise ValueError(_NO_INSTANT)
     try:
-        return datetime.fromisoformat(value.upper())
+        value = datetime.fromisoformat(text.upper())
     except ValueError:
         raise ValueError("must be a date and time that exist, such as 2027-03-01T15:00:00Z") from None
+    return _in_range(value)
 
 
 def _in_range(value: datetime) -> datetime:
@@ -105,13 +114,13 @@ def _bounded_duration(value: timedelta) -> timedelta:
 
 
 def _single_line(value: str) -> str:
-    if any(unicodedata.category(c) in _UNFIT_IN_A_LINE for c in value):
+    if _UNFIT_IN_A_LINE.search(value):
         raise ValueError("must be one line without control characters")
     return value
 
 
 def _prose(value: str) -> str:
-    if any(unicodedata.category(c) in _UNFIT and c not in _LINE_CONTROLS for c in value):
+    if _UNFIT_IN_PROSE.search(value):
         raise ValueError("must have no control characters other than line feed and tab")
     return value
 
@@ -119,7 +128,6 @@ def _prose(value: str) -> str:
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
-    AfterValidator(_in_range),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema(
         {
@@ -143,7 +151,7 @@ def _opening(value: Any) -> Any:
     if isinstance(value, timedelta) or (isinstance(value, str) and value.startswith("P")):
         return _bounded_duration(_duration(value))
     try:
-        return _in_range(_instant(value))
+        return _instant(value)
     except ValueError as error:
         raise ValueError(f"{error}; or an ISO 8601 duration before the release, such as P14D") from None
 

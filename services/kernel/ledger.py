@@ -24,8 +24,8 @@ from services.kernel.state import POSITIONS, Restored, Sweep
 from services.kernel.timers import Timers
 
 REGISTRY_TOPIC = "registry-versions"
-MAX_OUTPUTS = 500
-MAX_OUTPUT_BYTES = 2 * 1024 * 1024
+MAX_OUTPUTS = 2000
+MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 
 _LIMITS = {topic.name: topic.max_bytes for topic in TOPICS}
 _SINGLE = {topic.name for topic in TOPICS if topic.single}
@@ -92,7 +92,7 @@ class Ledger:
         self.timers = Timers()
         self.timers.rebuild(self.states, self.positions.parked)
         self.draft = Draft()
-        self._drafted = self.positions
+        self._drafted = self.positions.copied()
         self._readers = {i.topic: reader(*i.events) for i in service.inputs}
 
     @property
@@ -128,7 +128,7 @@ class Ledger:
             about = {"key": key, "timer": timer.name, "due_at": timer.due_at.isoformat(), "about": timer.about}
             self._bury(key.encode(), json.dumps(about).encode(), "timer", error, ())
             self.timers.park(key, cause)
-            self._drafted = self._drafted.model_copy(update={"parked": dict(self.timers.parked)})
+            self._drafted.parked = dict(self.timers.parked)
         self.draft.timers += 1
         self.draft.lateness.append((now - timer.due_at).total_seconds())
 
@@ -145,13 +145,11 @@ class Ledger:
             except Exception as error:
                 about = {"key": key, "registry_version": self.registry.version}
                 self._bury(key.encode(), json.dumps(about).encode(), "registry", error, ())
-            self._drafted = self._drafted.model_copy(
-                update={"sweep": Sweep(offset=sweep.offset, after=key)},
-            )
+            self._drafted.sweep = Sweep(offset=sweep.offset, after=key)
             if self.draft.full:
                 return
-        following = self._drafted.next | {REGISTRY_TOPIC: sweep.offset + 1}
-        self._drafted = self._drafted.model_copy(update={"next": following, "sweep": None})
+        self._drafted.next[REGISTRY_TOPIC] = sweep.offset + 1
+        self._drafted.sweep = None
 
     def bury(self, item: Item, error: Exception) -> None:
         """Makes a dead letter of a record whose outcome cannot be written."""
@@ -177,7 +175,7 @@ class Ledger:
         topic = self.service.state_topic
         records = []
         for key, state in self.draft.states.items():
-            value = state.model_dump_json().encode() if state is not None else None
+            value = state.model_dump_json(exclude_none=True).encode() if state is not None else None
             if len(value or b"") + _OVERHEAD > _LIMITS["state.{service}"]:
                 raise OutputTooLarge(f"the state of {key} is too large for {topic}")
             records.append(Output(topic, key.encode(), value, self.partition))
@@ -192,11 +190,12 @@ class Ledger:
             else:
                 self.states[key] = state
         self.positions, self.draft = self._drafted, Draft()
+        self._drafted = self.positions.copied()
 
     def discard(self) -> list[Item]:
         """Throws the draft away; returns its records in the order in which they were taken."""
         items, changed = self.draft.items, list(self.draft.states)
-        self.draft, self._drafted = Draft(), self.positions
+        self.draft, self._drafted = Draft(), self.positions.copied()
         self.timers.parked = dict(self.positions.parked)
         for key in changed:
             self.timers.set(key, self.states.get(key))
@@ -275,21 +274,18 @@ class Ledger:
         timer = state.next_timer() if state is not None else None
         if key in self.timers.parked and (timer is None or timer.cause(key) != self.timers.parked[key]):
             del self.timers.parked[key]
-            self._drafted = self._drafted.model_copy(update={"parked": dict(self.timers.parked)})
+            self._drafted.parked = dict(self.timers.parked)
 
     def _advance(self, at: datetime) -> datetime:
         last = self._drafted.now
-        now = at if last is None or at > last else last
-        if now is not last:
-            self._drafted = self._drafted.model_copy(update={"now": now})
+        now = self._drafted.now = at if last is None or at > last else last
         return now
 
     def _move_on(self, item: Item) -> None:
-        following = self._drafted.next | {item.topic: item.offset + 1}
-        self._drafted = self._drafted.model_copy(update={"next": following})
+        self._drafted.next[item.topic] = item.offset + 1
 
     def _begin_sweep(self, item: Item) -> None:
         version = reader(Registry).validate_json(item.value or b"", extra="ignore").data
         self.registry = version
-        self._drafted = self._drafted.model_copy(update={"sweep": Sweep(offset=item.offset, after="")})
+        self._drafted.sweep = Sweep(offset=item.offset, after="")
         self.draft.items.append(item)

@@ -4,6 +4,7 @@ Exit codes: 0 ended as told, 1 failed, 2 settings or topics that cannot work.
 """
 
 import asyncio
+import gc
 import sys
 
 from aiokafka.errors import KafkaConnectionError
@@ -19,6 +20,7 @@ def main(service: Service) -> None:
     try:
         settings = load()
         configure(settings, service.name)
+        _collect_less_often()
         asyncio.run(_run(service, settings))
     except (SettingsError, NotProvisioned) as error:
         sys.exit(_failed(service, str(error), 2))
@@ -31,6 +33,12 @@ def main(service: Service) -> None:
 
 async def _run(service: Service, settings: Settings) -> None:
     await Runner(service, settings).run()
+
+
+def _collect_less_often() -> None:
+    """State is many long-lived objects without cycles: walking them over and over took a third of the time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 def _failed(service: Service, why: str, code: int) -> int:

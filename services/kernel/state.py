@@ -25,13 +25,17 @@ class Sweep(Strict):
     after: str
 
 
-class Positions(Strict):
+class Positions(Strict, frozen=False):
     """Where a shard goes on. `next` maps an input's topic to its next offset; the partition is the shard's own."""
 
     next: dict[str, int] = {}  # noqa: RUF012 - pydantic copies defaults
     now: Instant | None = None
     sweep: Sweep | None = None
     parked: dict[str, str] = {}  # noqa: RUF012 - key → cause of a timer that could not be decided
+
+    def copied(self) -> "Positions":
+        """One that can be changed on its own."""
+        return self.model_copy(update={"next": dict(self.next), "parked": dict(self.parked)})
 
 
 @dataclass(slots=True)
