@@ -126,6 +126,18 @@ TOPICS: tuple[Topic, ...] = (
         (),
     ),
     Topic(
+        "replays",
+        "dead letters that an operator gives back to their service, or drops",
+        "that of the record",
+        False,
+        "delete",
+        DEAD_LETTER_RETENTION,
+        INTERNAL_BYTES,
+        ("operator",),
+        SERVICES,
+        (),
+    ),
+    Topic(
         "registry",
         "the registry's latest version",
         "registry",

@@ -1,35 +1,226 @@
-"""`herald dead-letters`: what could not be read or decided."""
+"""`herald dead-letters list | show | replay | drop`: what could not be read or decided, and giving it back."""
 
 import asyncio
-from typing import Any
+import sys
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from aiokafka import TopicPartition
 
 from services.cli import reading, session
+from services.cli.exchange import ACCEPTED, NO_ANSWER, REFUSED
+from services.kernel.connection import Connection
+from services.kernel.dead_letter import REPLAYS_TOPIC, Letter
+from services.kernel.settings import SettingsError
+from services.kernel.state import POSITIONS, Positions
+
+app = typer.Typer(no_args_is_help=True, help="What could not be read or decided: look at it, mend, and give it back.")
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Which, as `list` shows them: 3-17.")]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for each to be decided.")]
+TAIL = 100
+"""How far before a state partition's end its positions are looked for: each transaction ends with them."""
 
 
-def dead_letters(as_json: session.Json = False) -> None:
-    """List the dead letters: where each record stands, and why it could not be handled. Never its content.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One dead letter, and whether its service still waits for it. `id` is where it stands itself."""
 
-    Example: herald dead-letters --json
+    id: str
+    record: Any
+    letter: Letter
+    open: bool
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What may be shown: never the content."""
+        letter, size = self.letter, len(self.record.value or b"")
+        shown = {
+            name: getattr(letter, name) for name in ("service", "reason", "topic", "partition", "offset", "detail")
+        }
+        return {"id": self.id, "state": "open" if self.open else "closed"} | shown | {"bytes": size}
+
+
+@app.command("list")
+def list_(
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that are closed: healed, replayed, dropped.")
+    ] = False,
+    as_json: session.Json = False,
+) -> None:
+    """List the open dead letters: where each record stood, and why it could not be handled. Never its content.
+
+    One is closed by a replay, by `drop`, or by a later record of the same key, which says all that is true now.
+
+    Example: herald dead-letters list --json
     """
-    asyncio.run(_list(as_json))
+    asyncio.run(_list(every, as_json))
 
 
-async def _list(as_json: bool) -> None:
+@app.command()
+def show(
+    which: Annotated[str, typer.Argument(help="Which, as `list` shows it: 3-17.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Only the record's own bytes: confidential.")] = False,
+    as_json: session.Json = False,
+) -> None:
+    """Show one dead letter with its trace, or (`--raw`) the record itself, byte for byte.
+
+    Example: herald dead-letters show 3-17
+    """
+    asyncio.run(_show(which, raw, as_json))
+
+
+@app.command()
+def replay(
+    which: Ids = None,
+    every: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
+    timeout: Timeout = 20.0,
+    as_json: session.Json = False,
+) -> None:
+    """Give dead letters back to their service after a mend, in their first order; their ids stay what they were.
+
+    What would take a key back in time is refused (exit code 3): state it anew instead. Exit code 1: one failed again.
+
+    Example: herald dead-letters replay --all
+    """
+    asyncio.run(_give_back(which or [], every, timeout, as_json, drop=False))
+
+
+@app.command()
+def drop(
+    which: Ids = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    timeout: Timeout = 20.0,
+    as_json: session.Json = False,
+) -> None:
+    """Close dead letters for good without replaying them. The records stay readable until their retention ends.
+
+    Example: herald dead-letters drop 3-17 --yes
+    """
+    if not yes:
+        if not session.on_terminal():
+            raise SettingsError("dropping a dead letter cannot be undone: say --yes")
+        typer.confirm(f"Drop {', '.join(which or [])} for good?", abort=True)
+    asyncio.run(_give_back(which or [], False, timeout, as_json, drop=True))
+
+
+async def _list(every: bool, as_json: bool) -> None:
+    for found in await _letters(session.connect(session.settings())):
+        if found.open or every:
+            letter = found.letter
+            line = f"{found.id}  {letter.topic or 'timer'}/{letter.partition}@{letter.offset}  {letter.service}"
+            line += f"  {letter.reason}  {letter.detail}  ({found.fields['bytes']} bytes)"
+            session.say(as_json, line if found.open else f"{line}  closed", **found.fields)
+
+
+async def _show(which: str, raw: bool, as_json: bool) -> None:
+    (found,) = _chosen(await _letters(session.connect(session.settings())), [which])
+    if raw:
+        sys.stdout.buffer.write(found.record.value or b"")
+        return
+    fields = found.fields | {"trace": found.letter.trace}
+    session.say(as_json, "\n".join(f"{name}: {value}" for name, value in fields.items()), **fields)
+
+
+async def _give_back(which: list[str], every: bool, seconds: float, as_json: bool, *, drop: bool) -> None:
     connection = session.connect(session.settings())
-    async for record in reading.records(connection, "dead-letters"):
-        fields = _fields(record)
-        line = f"{fields['topic']}/{fields['partition']}@{fields['offset']}  {fields['service']}  {fields['reason']}"
-        session.say(as_json, f"{line}  {fields['detail']}  ({fields['bytes']} bytes)", **fields)
+    letters = await _letters(connection)
+    chosen = [found for found in letters if found.open] if every else _chosen(letters, which)
+    codes = {ACCEPTED}
+    for found in sorted(chosen, key=lambda one: (one.letter.topic, one.letter.partition, one.letter.offset)):
+        outcome, code, said = await _one(connection, found, seconds, drop=drop)
+        codes.add(code)
+        session.say(as_json, f"{found.id}  {said}", **found.fields, outcome=outcome)
+    if not chosen:
+        session.note("no dead letter is open")
+    if max(codes):
+        sys.exit(max(codes))
 
 
-def _fields(record: Any) -> dict[str, Any]:
-    headers = {name.removeprefix("herald-"): value.decode(errors="replace") for name, value in record.headers}
-    return {
-        "topic": headers.get("topic", ""),
-        "partition": headers.get("partition", ""),
-        "offset": headers.get("offset", ""),
-        "service": headers.get("service", ""),
-        "reason": headers.get("reason", ""),
-        "detail": headers.get("detail", ""),
-        "bytes": len(record.value or b""),
-    }
+async def _one(connection: Connection, found: Found, seconds: float, *, drop: bool) -> tuple[str, int, str]:
+    """What became of one: the outcome, the exit code, and a line for people."""
+    if drop and found.letter.reason == "timer":
+        return "refused", REFUSED, "a timer that is left out stays so until its release is stated anew: nothing to drop"
+    if not found.open:
+        said = "closed: a later record of its key was decided, or it was replayed or dropped before; state it anew"
+        return "refused", REFUSED, said
+    partition, headers = found.record.partition, list(found.record.headers)
+    producer = connection.producer()
+    await producer.start()
+    try:
+        sent = await producer.send_and_wait(
+            connection.topic(REPLAYS_TOPIC),
+            key=found.record.key,
+            value=found.record.value,
+            partition=partition,
+            headers=[*headers, ("herald-drop", b"")] if drop else headers,
+        )
+    finally:
+        await producer.stop()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        positions = await _positions(connection, found.letter.service, partition)
+        if positions.next.get(REPLAYS_TOPIC, 0) > sent.offset:
+            if _is_open(found.letter, found.record, positions):
+                return "failed", 1, f"{found.letter.service} could not decide it again; a new dead letter says why"
+            return ("dropped", ACCEPTED, "dropped") if drop else ("decided", ACCEPTED, "decided")
+        await asyncio.sleep(0.2)
+    return "unanswered", NO_ANSWER, f"given back, but {found.letter.service} has not taken it within {seconds:g} s"
+
+
+def _chosen(letters: list[Found], which: list[str]) -> list[Found]:
+    known = {found.id: found for found in letters}
+    for one in which:
+        if one not in known:
+            raise SettingsError(f"no dead letter {one}: `herald dead-letters list --all` shows them")
+    return [known[one] for one in which]
+
+
+async def _letters(connection: Connection) -> list[Found]:
+    """Every dead letter that is still kept; where one place has several, only the last is open."""
+    records = [record async for record in reading.records(connection, "dead-letters")]
+    positions: dict[tuple[str, int], Positions] = {}
+    last: dict[tuple[str, int, str, bytes], Any] = {}
+    for record in records:
+        letter = Letter.of(record.headers)
+        last[letter.service, record.partition, letter.place, record.key] = record
+        if (letter.service, record.partition) not in positions:
+            positions[letter.service, record.partition] = await _positions(connection, letter.service, record.partition)
+    found = []
+    for record in records:
+        letter = Letter.of(record.headers)
+        is_last = last[letter.service, record.partition, letter.place, record.key] is record
+        is_open = is_last and _is_open(letter, record, positions[letter.service, record.partition])
+        found.append(Found(f"{record.partition}-{record.offset}", record, letter, is_open))
+    return found
+
+
+def _is_open(letter: Letter, record: Any, positions: Positions) -> bool:
+    if letter.reason == "timer":
+        return record.key.decode() in positions.parked
+    return letter.place in positions.buried
+
+
+async def _positions(connection: Connection, service: str, partition: int) -> Positions:
+    """What a shard's state says last of where it goes on."""
+    consumer = connection.consumer(fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        source = TopicPartition(connection.topic(f"state.{service}"), partition)
+        consumer.assign([source])
+        end = (await consumer.end_offsets([source]))[source]
+        first = (await consumer.beginning_offsets([source]))[source]
+        for start in (max(first, end - TAIL), first):
+            found = Positions()
+            consumer.seek(source, start)
+            while await consumer.position(source) < end:
+                for record in (await consumer.getmany(source, timeout_ms=100)).get(source, []):
+                    if record.key == POSITIONS:
+                        found = Positions.model_validate_json(record.value, extra="ignore")
+            if found.next:
+                return found
+        return Positions()
+    finally:
+        await consumer.stop()

@@ -33,7 +33,7 @@ app.command("alerts")(alerts.alerts)
 app.command("ack")(ack.ack)
 app.command("windows")(windows.windows)
 app.command("receipts")(receipts.receipts)
-app.command("dead-letters")(dead_letters.dead_letters)
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def _version(wanted: bool) -> None:

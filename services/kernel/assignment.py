@@ -11,6 +11,8 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
+from services.kernel.dead_letter import REPLAYS_TOPIC
+
 
 def shard_of_edge(topic: str, shards: int) -> int:
     """The shard of an edge topic, by its name (the contract's, without prefix)."""
@@ -36,7 +38,9 @@ def assignor(shards: int, prefix: str, edges: bool) -> type[AbstractPartitionAss
             given: dict[str, dict[str, list[int]]] = {member: defaultdict(list) for member in order}
             for topic in sorted({t for m in members.values() for t in m.subscription}):
                 for partition in sorted(cluster.partitions_for_topic(topic) or ()):
-                    shard = shard_of_edge(topic.removeprefix(prefix), shards) if edges else partition
+                    name = topic.removeprefix(prefix)
+                    # Of what an edge service subscribes to, only `replays` is partitioned as internal topics are.
+                    shard = shard_of_edge(name, shards) if edges and name != REPLAYS_TOPIC else partition
                     member = order[shard * len(order) // shards] if shard < shards else order[-1]
                     if topic in members[member].subscription:
                         given[member][topic].append(partition)

@@ -1,7 +1,7 @@
 """The records that a shard has been given and not yet decided, merged by append time."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ class Item:
     at: datetime
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Lane:
@@ -63,13 +64,6 @@ class Inbox:
     def pop(self, topic: str) -> Item:
         """Takes the oldest record of an input."""
         return self.lanes[topic].pop()
-
-    def unpop(self, items: Iterable[Item]) -> None:
-        """Gives records back to the front, in the order in which they were taken."""
-        for item in reversed(list(items)):
-            lane = self.lanes[item.topic]
-            lane.waiting.appendleft(item)
-            lane.size += len(item.value or b"")
 
     def __len__(self) -> int:
         return sum(len(lane.waiting) for lane in self.lanes.values())

@@ -5,7 +5,6 @@ Deciding is pure, so a draft can be thrown away and put together again: the same
 
 import json
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +17,7 @@ from schemas.envelope import CONTENT_TYPE, Event, derived_id, encode, reader
 from schemas.receipt import Coordinates, ReceiptRefused
 from schemas.registry import Registry
 from schemas.topics import TOPICS
+from services.kernel.dead_letter import MOST_BURIED, REPLAYS_TOPIC, Headers, Letter, healed, place
 from services.kernel.inbox import Item
 from services.kernel.service import Service
 from services.kernel.state import POSITIONS, Restored, Sweep
@@ -30,8 +30,6 @@ MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 _LIMITS = {topic.name: topic.max_bytes for topic in TOPICS}
 _SINGLE = {topic.name for topic in TOPICS if topic.single}
 _OVERHEAD = 4096  # of a record batch, and of headers
-
-Headers = Sequence[tuple[str, bytes]]
 
 
 class OutputTooLarge(Exception):
@@ -70,6 +68,7 @@ class Draft:
     refusals: list[str] = field(default_factory=list)
     dead_letters: list[dict[str, str]] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
+    replays: list[str] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
@@ -110,13 +109,59 @@ class Ledger:
         if item.topic == REGISTRY_TOPIC:
             self._begin_sweep(item)
             return
+        if item.topic == REPLAYS_TOPIC:
+            self._replay(item, now)
+        else:
+            self._handle(item, now)
+        self.draft.items.append(item)
+        self._move_on(item)
+
+    def _handle(self, item: Item, now: datetime) -> bool:
+        """False when the record has become a dead letter."""
         try:
             key, command, cause = self._command(item)
             self._decide(key, command, cause, now, item)
         except Exception as error:
             self._dead_letter(item, "undecodable" if isinstance(error, ValidationError) else "undecidable", error)
-        self.draft.items.append(item)
-        self._move_on(item)
+            return False
+        buried = self._drafted.buried
+        if buried and place(item.topic, item.offset) not in buried:
+            self._drafted.buried = healed(buried, item.topic, self._order(item), item.offset)
+        return True
+
+    def _replay(self, item: Item, now: datetime) -> None:
+        """Decides a dead letter again, as the record that it was; never what would take its key back in time."""
+        try:
+            letter = Letter.of(item.headers)
+            if letter.service == self.service.name:
+                self.draft.replays.append(self._replayed(letter, item, now))
+        except Exception as error:
+            self._dead_letter(item, "undecidable", error)
+
+    def _replayed(self, letter: Letter, item: Item, now: datetime) -> str:
+        key = (item.key or b"").decode()
+        if letter.reason == "timer":
+            stated = json.loads(item.value or b"{}")
+            timer = Timer(datetime.fromisoformat(stated["due_at"]), stated["timer"], stated["about"])
+            if letter.dropped or self.timers.parked.get(key) != timer.cause(key):
+                return "refused"
+            self.timers.unpark(key, self.draft.states.get(key, self.states.get(key)))
+            self._drafted.parked = dict(self.timers.parked)
+            return "decided"
+        if self._drafted.buried.pop(letter.place, None) is None:
+            return "refused"
+        if letter.dropped:
+            return "dropped"
+        if letter.reason == "registry":  # under the version in force: that never goes back in time
+            cause = derived_id(item.topic, str(item.offset))
+            self._decide(key, RegistryChanged(self.registry, cause), cause, now, None)
+            return "decided"
+        again = Item(letter.topic, letter.partition, letter.offset, item.at, item.key, item.value)
+        return "decided" if self._handle(again, now) else "failed"
+
+    def _order(self, item: Item) -> str:
+        """Among which records this one keeps its order: its key's, on an edge all of the sender's."""
+        return item.topic if self.service.edges else (item.key or b"").decode(errors="replace")
 
     def fire(self, key: str, timer: Timer, at: datetime) -> None:
         """Decides one timer into the draft. One that cannot be decided becomes a dead letter and is left out."""
@@ -143,8 +188,9 @@ class Ledger:
             try:
                 self._decide(key, RegistryChanged(self.registry, cause), cause, now, None)
             except Exception as error:
-                about = {"key": key, "registry_version": self.registry.version}
-                self._bury(key.encode(), json.dumps(about).encode(), "registry", error, ())
+                about = json.dumps({"key": key, "registry_version": self.registry.version}).encode()
+                where = f"{REGISTRY_TOPIC}/{key}"
+                self._dead_letter(Item(where, 0, sweep.offset, now, key.encode(), about), "registry", error)
             self._drafted.sweep = Sweep(offset=sweep.offset, after=key)
             if self.draft.full:
                 return
@@ -160,6 +206,10 @@ class Ledger:
 
     def _dead_letter(self, item: Item, reason: str, error: Exception) -> None:
         """Keeps a record that cannot be handled: raw bytes as value, coordinates and reason in headers."""
+        buried = self._drafted.buried
+        buried[place(item.topic, item.offset)] = self._order(item)
+        if len(buried) > MOST_BURIED:
+            del buried[next(iter(buried))]
         where: Headers = (
             ("herald-topic", item.topic.encode()),
             ("herald-partition", str(item.partition).encode()),
@@ -191,15 +241,6 @@ class Ledger:
                 self.states[key] = state
         self.positions, self.draft = self._drafted, Draft()
         self._drafted = self.positions.copied()
-
-    def discard(self) -> list[Item]:
-        """Throws the draft away; returns its records in the order in which they were taken."""
-        items, changed = self.draft.items, list(self.draft.states)
-        self.draft, self._drafted = Draft(), self.positions.copied()
-        self.timers.parked = dict(self.positions.parked)
-        for key in changed:
-            self.timers.set(key, self.states.get(key))
-        return items
 
     def _command(self, item: Item) -> tuple[str, Command, str]:
         if item.topic not in self._readers:

@@ -6,6 +6,7 @@ CONSUMED = Counter("herald_events_consumed_total", "Records decided, by input.",
 EMITTED = Counter("herald_events_emitted_total", "Events written, by type.", ["type"])
 REFUSED = Counter("herald_events_refused_total", "Reasons given in refusals, by code.", ["reason"])
 DEAD_LETTERS = Counter("herald_dead_letters_total", "Records kept as dead letters, by reason.", ["reason"])
+REPLAYS = Counter("herald_replays_total", "Dead letters given back by an operator, by outcome.", ["outcome"])
 TRANSACTIONS = Counter("herald_transactions_total", "Transactions, by outcome.", ["outcome"])
 TRANSACTION_SECONDS = Histogram("herald_transaction_seconds", "From begin to commit, in seconds.")
 TRANSACTION_RECORDS = Histogram(

@@ -15,6 +15,7 @@ from services.kernel import metrics
 from services.kernel.assignment import assignor, shard_of_edge
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
+from services.kernel.dead_letter import REPLAYS_TOPIC
 from services.kernel.health import HealthServer
 from services.kernel.inbox import Item
 from services.kernel.observe import log
@@ -27,6 +28,7 @@ NEW_TOPICS_SECONDS = 5
 """How soon a newly provisioned edge is noticed, at the latest."""
 
 GROUP_COMMIT_SECONDS = 5.0
+TRY_MS = 1000
 
 
 class NotProvisioned(Exception):
@@ -50,6 +52,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             allow_auto_create_topics=False,
         )
         self.registry = None if service.registry == "none" else LiveRegistry(self.connection, self.broker, self.clock)
+        self._inputs = (*(i.topic for i in service.inputs), REPLAYS_TOPIC)
         self._subscriber = self._subscribe()
         self._shards: dict[int, Shard] = {}
         self._by_source: dict[TopicPartition, tuple[Shard, str]] = {}
@@ -87,8 +90,9 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
     def _subscribe(self) -> Any:
         service, kafka = self.service, self.settings.kafka
         prefix, edges = kafka.topic_prefix, service.edges
-        named = [self.connection.topic(i.topic) for i in service.inputs]
-        pattern = f"^{re.escape(prefix)}({'|'.join(map(re.escape, edges))})[a-z0-9-]+$" if edges else None
+        named = [] if edges else [self.connection.topic(topic) for topic in self._inputs]
+        edge = f"({'|'.join(map(re.escape, edges))})[a-z0-9-]+"
+        pattern = f"^{re.escape(prefix)}({edge}|{REPLAYS_TOPIC})$" if edges else None
         return self.broker.subscriber(
             *named,
             pattern=pattern,
@@ -117,7 +121,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             known = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
         finally:
             await admin.close()
-        for name in [*(i.topic for i in self.service.inputs), self.service.state_topic, "dead-letters"]:
+        for name in [*self._inputs, self.service.state_topic, "dead-letters"]:
             topic = self.connection.topic(name)
             if topic not in known:
                 raise NotProvisioned(f"topic {topic} is missing: `herald registry apply FILE` makes it")
@@ -170,13 +174,12 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.pause(source)
             consumer.seek(source, 0)
             topic = self.connection.logical(source.topic)
-            number = shard_of_edge(topic, self.settings.partitions) if self.service.edges else source.partition
-            groups[number][topic] = source
-        inputs = [i.topic for i in self.service.inputs]
+            is_edge = self.service.edges and topic not in self._inputs
+            groups[shard_of_edge(topic, self.settings.partitions) if is_edge else source.partition][topic] = source
         for number, found in groups.items():
-            if not self.service.edges and set(found) != set(inputs):
+            if not set(found) >= set(self._inputs):
                 continue  # a shard opens only when this partition of all its inputs is here
-            sources = found if self.service.edges else {topic: found[topic] for topic in inputs}
+            sources = {topic: found[topic] for topic in [*self._inputs, *found]}
             shard = Shard(
                 self.service,
                 number,
@@ -228,21 +231,28 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue  # it seeks back when it opens
             shard.put(
                 topic,
-                [Item(topic, r.partition, r.offset, self.clock.at(r.timestamp), r.key, r.value) for r in records],
+                [
+                    Item(topic, r.partition, r.offset, self.clock.at(r.timestamp), r.key, r.value, r.headers)
+                    for r in records
+                ],
             )
 
     async def _find_unreadable(self, error: KafkaError) -> None:
         """One partition that cannot be read waits and shows; the others go on."""
-        for source in sorted(self._consumer.assignment() - self._consumer.paused()):
-            try:
-                self._give(await self._consumer.getmany(source, timeout_ms=0))
-            except KafkaError as found:
-                self._unreadable[source] = repr(found)
-                self._consumer.pause(source)
-                self._spawn(self._read_again(source))
+        sources = sorted(self._consumer.assignment() - self._consumer.paused())
+        await asyncio.gather(*map(self._try, sources))
         metrics.UNREADABLE.set(len(self._unreadable))
         log.error("partition_unreadable", error=repr(error), partitions=sorted(map(str, self._unreadable)))
         await asyncio.sleep(0.1)  # an error of the whole connection names no partition: no busy loop
+
+    async def _try(self, source: TopicPartition) -> None:
+        """Reads one partition alone, for long enough that it is fetched anew: its error has been told once already."""
+        try:
+            self._give(await self._consumer.getmany(source, timeout_ms=TRY_MS))
+        except KafkaError as found:
+            self._unreadable[source] = repr(found)
+            self._consumer.pause(source)
+            self._spawn(self._read_again(source))
 
     async def _read_again(self, source: TopicPartition) -> None:
         await asyncio.sleep(5)

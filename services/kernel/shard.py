@@ -58,6 +58,8 @@ class Shard:
         self._woken = asyncio.Event()
         self._stopping = False
         self._transactions: Transactions | None = None
+        self._alone = 0
+        self._unwritable: tuple[tuple[str, int], OutputTooLarge] | None = None
         self._label = str(number)
         self._task: asyncio.Task[None] | None = None
 
@@ -224,8 +226,16 @@ class Shard:
                     head = earlier
             if head.topic == REGISTRY_TOPIC and ledger.draft:
                 return False  # what came before it is decided under the version before it, also when decided again
-            ledger.take(inbox.pop(head.topic))
+            self._take(inbox.pop(head.topic))
+            if self._alone:
+                return False
         return False
+
+    def _take(self, item: Item) -> None:
+        if self._unwritable is not None and self._unwritable[0] == (item.topic, item.offset):
+            self._ledger.bury(item, self._unwritable[1])
+        else:
+            self._ledger.take(item)
 
     def _read_first(self, head: Item) -> tuple[str, ...]:
         """The inputs to be read to their end before this record."""
@@ -241,24 +251,18 @@ class Shard:
     # ---- committing
 
     async def _commit(self) -> None:
+        items = self._ledger.draft.items
         try:
             await self._transact()
         except OutputTooLarge as error:
-            log.warning("transaction_taken_apart", shard=self.number, error=str(error))
+            # Decided again from what is committed, one by one, so that only the one that cannot be written is buried.
+            self._alone = len(items)
+            if len(items) == 1:
+                self._unwritable = (items[0].topic, items[0].offset), error
             metrics.TRANSACTIONS.labels("aborted").inc()
-            await self._one_by_one()
+            raise
+        self._alone = max(0, self._alone - len(items))
         self._resume_lanes()
-
-    async def _one_by_one(self) -> None:
-        """Decides the same records alone, so that only the one that cannot be written becomes a dead letter."""
-        for item in self._ledger.discard():
-            self._ledger.take(item)
-            try:
-                await self._transact()
-            except OutputTooLarge as error:
-                self._ledger.discard()
-                self._ledger.bury(item, error)
-                await self._transact()
 
     async def _transact(self) -> None:
         ledger, transactions = self._ledger, self._transactions
@@ -283,6 +287,9 @@ class Shard:
         for letter in draft.dead_letters:
             metrics.DEAD_LETTERS.labels(letter["reason"]).inc()
             log.error("dead_letter", shard=self.number, **letter)
+        for outcome in draft.replays:
+            metrics.REPLAYS.labels(outcome).inc()
+            log.info("dead_letter_replayed", shard=self.number, outcome=outcome)
         for lateness in draft.lateness:
             metrics.TIMER_LATENESS_SECONDS.observe(lateness)
 

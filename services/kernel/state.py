@@ -32,10 +32,11 @@ class Positions(Strict, frozen=False):
     now: Instant | None = None
     sweep: Sweep | None = None
     parked: dict[str, str] = {}  # noqa: RUF012 - key → cause of a timer that could not be decided
+    buried: dict[str, str] = {}  # noqa: RUF012 - place of a dead letter that may be replayed → its key
 
     def copied(self) -> "Positions":
         """One that can be changed on its own."""
-        return self.model_copy(update={"next": dict(self.next), "parked": dict(self.parked)})
+        return self.model_copy(update={"next": dict(self.next), "buried": dict(self.buried)})
 
 
 @dataclass(slots=True)

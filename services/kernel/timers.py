@@ -36,6 +36,12 @@ class Timers:
         """Leaves out a timer that could not be decided, until the key has another one."""
         self.parked[key] = cause
 
+    def unpark(self, key: str, state: State | None) -> None:
+        """Lets it come up again."""
+        del self.parked[key]
+        self._current.pop(key, None)
+        self.set(key, state)
+
     def next(self) -> tuple[str, Timer] | None:
         """The earliest timer and its key."""
         while self._heap:

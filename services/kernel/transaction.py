@@ -45,8 +45,8 @@ class Transactions:
     async def write(self, outputs: list[Output]) -> None:
         """Writes and commits.
 
-        Raises OutputTooLarge when one of the outputs does not fit (nothing is written then); after any other error the
-        outcome is unknown, and the shard must reopen from what is committed.
+        Raises OutputTooLarge when the broker takes one of the outputs for too large. After any error the shard must
+        reopen from what is committed: the outcome is unknown, and a refused batch leaves a gap in the sequence numbers.
         """
         await self._know_topics({self._connection.topic(output.topic) for output in outputs})
         await self._producer.begin_transaction()
@@ -61,7 +61,6 @@ class Transactions:
             for failure in (result for result in results if isinstance(result, BaseException)):
                 raise failure
         except MessageSizeTooLargeError as error:
-            await self._producer.abort_transaction()
             raise OutputTooLarge(str(error)) from error
         await self._producer.commit_transaction()
 

@@ -44,6 +44,18 @@ class Process:
         self.signal(signal.SIGKILL)
         self.popen.wait(10)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it has been stopped by a signal."""
+        return Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    async def says(self, text: str, seconds: float = 60) -> None:
+        """Waits until its log holds a text."""
+        until = time.monotonic() + seconds
+        while text not in self.log.read_text(errors="replace"):
+            assert time.monotonic() < until, f"{self.name} never said {text!r}: {self.log.read_text()[-3000:]}"
+            await asyncio.sleep(0.05)
+
     def is_ready(self) -> bool:
         """Whether it says so."""
         try:
@@ -74,8 +86,8 @@ class Deployment:
         await provision(self.connection, self.partitions, registry)
         await publish(self.connection, registry, SystemClock().now())
 
-    def start(self, *names: str) -> list[Process]:
-        """Starts services; returns the new processes."""
+    def start(self, *names: str, **hurt: str) -> list[Process]:
+        """Starts services; returns the new processes. `hurt`: from within, as tests.chaos.hurt says."""
         started = []
         for name in names or ALL:
             port, log = free(), self.folder / f"{name}-{len(self.processes)}.log"
@@ -85,12 +97,12 @@ class Deployment:
                 "HERALD_KAFKA__TOPIC_PREFIX": self.prefix,
                 "HERALD_PARTITIONS": str(self.partitions),
                 "HERALD_HTTP_PORT": str(port),
+                **{f"HERALD_TEST_{what.upper()}": how for what, how in hurt.items()},
                 **self.env,
             }
+            module = ["tests.chaos.hurt", name] if hurt else [f"services.{name}"]
             with log.open("wb") as out:
-                popen = subprocess.Popen(
-                    tied([sys.executable, "-m", f"services.{name}"]), stdout=out, stderr=out, env=env
-                )
+                popen = subprocess.Popen(tied([sys.executable, "-m", *module]), stdout=out, stderr=out, env=env)
             started.append(Process(name, popen, port, log))
         self.processes += started
         return started
@@ -116,13 +128,13 @@ class Deployment:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    async def read(self, name: str, partitions: int = 1) -> list[Any]:
-        """Every committed record of a topic, partition by partition."""
+    async def read(self, name: str, partitions: int = 1, *, only: int | None = None) -> list[Any]:
+        """Every committed record of a topic, partition by partition, or of one partition."""
         consumer = self.connection.consumer(fetch_max_wait_ms=50)
         await consumer.start()
         try:
             found = []
-            for partition in range(partitions):
+            for partition in range(partitions) if only is None else [only]:
                 source = TopicPartition(self.connection.topic(name), partition)
                 consumer.assign([source])
                 await consumer.seek_to_beginning(source)

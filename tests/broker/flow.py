@@ -1,18 +1,24 @@
-"""A load of statements and answers, and the comparison of what came out with what went in, record by record."""
+"""A load of statements and answers, whose output is compared with it in the end."""
 
 import asyncio
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from schemas.registry import Registry
+from services.kernel.clock import SystemClock
+from tests.broker.compare import Account, compare
 from tests.broker.deployment import Deployment
 
 LABS = ("lab-a", "lab-b")
 AGENCIES = ("agency-a", "agency-b", "agency-c")
+CHOSEN = AGENCIES[:2]
 RELEASES_A_LAB = 6
 
 
@@ -36,6 +42,9 @@ class Flow:
 
     deployment: Deployment
     per_second: float = 20.0
+    clock: SystemClock | None = None
+    """With a clock that runs fast, every tenth statement is of a release whose window opens and closes meanwhile."""
+    timed: dict[tuple[str, str], str] = field(default_factory=dict)
     stated: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     answered: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,14 +58,27 @@ class Flow:
             number = 0
             while not self._stop.is_set():
                 lab = LABS[number % len(LABS)]
-                await self._state(producer, lab, f"m-{number // len(LABS) % RELEASES_A_LAB}", number)
+                if self.clock is not None and number % 10 == 9:
+                    await self._state_timed(producer, lab, number, self.clock.now())
+                else:
+                    await self._state(producer, lab, f"m-{number // len(LABS) % RELEASES_A_LAB}", number)
                 number += 1
                 await asyncio.sleep(1 / self.per_second)
-            await self._all_answered(answering)
+            await self._all_settled(answering)
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
             await producer.stop()
+
+    async def goes_on(self, statements: int = 10) -> None:
+        """Waits for so many more statements."""
+        until = self.statements + statements
+        while self.statements < until:
+            await asyncio.sleep(0.05)
+
+    def account(self) -> Account:
+        """What went in."""
+        return Account(AGENCIES, CHOSEN, dict(self.stated), self.timed, dict(self.answered))
 
     def stop(self) -> None:
         """No more statements."""
@@ -80,6 +102,19 @@ class Flow:
         await self._send(producer, f"releases.{lab}", f"/labs/{lab}", "release.announced", event_id, data)
         self.stated[lab, reference].append(event_id)
 
+    async def _state_timed(self, producer: Any, lab: str, number: int, now: datetime) -> None:
+        """Opens after 20 hours, warns after 28, closes after 100; two of the three agencies may know."""
+        event_id, reference = f"{lab}-{number}", f"t-{number}"
+        data = {
+            "reference": reference,
+            "model": {"name": "Model"},
+            "trusted_partner_release_at": (now + timedelta(hours=100)).isoformat(),
+            "early_access": {"opens": (now + timedelta(hours=20)).isoformat()},
+            "audience": {"mode": "listed", "agencies": list(CHOSEN)},
+        }
+        await self._send(producer, f"releases.{lab}", f"/labs/{lab}", "release.announced", event_id, data)
+        self.timed[lab, reference] = event_id
+
     async def _answer(self, producer: Any) -> None:
         consumer = self.deployment.connection.consumer()
         await consumer.start()
@@ -96,13 +131,18 @@ class Flow:
         finally:
             await consumer.stop()
 
-    async def _all_answered(self, answering: asyncio.Task[None]) -> None:
-        for _ in range(900):
+    async def _all_settled(self, answering: asyncio.Task[None]) -> None:
+        """Waits, bounded, until all is told and answered, and every timed window has ended."""
+        for _ in range(180):
             if answering.done():
                 answering.result()
-            if all(len(self.answered[agency]) >= self.statements for agency in AGENCIES):
+            told = {a: len(await self.deployment.events(f"alerts.{a}")) for a in AGENCIES}
+            windows = await self.deployment.events("windows", self.deployment.partitions)
+            ended = sum(event["data"]["window"]["status"] in {"closed", "withdrawn"} for event in windows)
+            enough = all(told[a] >= self.statements for a in AGENCIES) and ended >= len(self.timed)
+            if enough and all(len(self.answered[a]) == told[a] for a in AGENCIES):
                 return
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
 
     async def _send(
         self, producer: Any, topic: str, source: str, kind: str, event_id: str, data: dict[str, Any]
@@ -111,52 +151,17 @@ class Flow:
         await producer.send_and_wait(self.deployment.connection.topic(topic), json.dumps(event).encode())
 
 
-async def compare(deployment: Deployment, flow: Flow) -> list[str]:
-    """Every difference between what went in and what came out: lost, repeated, out of order, or not in its place."""
-    partitions = deployment.partitions
-    total = flow.statements
-    differences: list[str] = []
-
-    def check(what: str, found: list[str], wanted: list[str]) -> None:
-        if found == wanted:
-            return
-        lost, extra = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
-        order = "" if lost or extra else ", out of order"
-        differences.append(f"{what}: {lost.total()} lost, {extra.total()} too many{order}")
-
-    await deployment.settled("acknowledgements", total * len(AGENCIES), partitions)
-    for lab in LABS:
-        receipts = [e for e in await deployment.events(f"receipts.{lab}") if ".receipt." in e["type"]]
-        wanted = [i for (one, _), ids in flow.stated.items() if one == lab for i in ids]
-        check(f"receipts of {lab}", sorted(e["data"]["event_id"] for e in receipts), sorted(wanted))
-    announced = await deployment.events("announcements", partitions)
-    windows = await deployment.events("windows", partitions)
-    alerts = await deployment.events("alerts", partitions)
-    recorded = await deployment.events("acknowledgements", partitions)
-    for (lab, reference), wanted in flow.stated.items():
-        key = f"{lab}/{reference}"
-        mine = [e["data"]["announcement"] for e in announced]
-        mine = [a for a in mine if (a["lab"], a["statement"]["reference"]) == (lab, reference)]
-        check(f"announcements of {key}", [a["statement"]["handling"] for a in mine], wanted)
-        check(f"revisions of {key}", [str(a["revision"]) for a in mine], [str(n + 1) for n in range(len(wanted))])
-        seen = [e["data"]["window"] for e in windows]
-        seen = [w for w in seen if (w["lab"], w["statement"]["reference"]) == (lab, reference)]
-        check(f"windows of {key}", [w["statement"]["handling"] for w in seen], wanted)
-        for agency in AGENCIES:
-            told = [e["data"] for e in alerts if e["data"]["agency"] == agency]
-            told = [a for a in told if (a["content"]["lab"], a["content"]["reference"]) == (lab, reference)]
-            check(f"alerts of {key} to {agency}", [a["content"]["handling"] for a in told], wanted)
-            check(
-                f"sequences of {key} to {agency}",
-                [str(a["sequence"]) for a in told],
-                [str(n + 1) for n in range(len(wanted))],
-            )
-    for agency in AGENCIES:
-        own = [e["id"] for e in await deployment.events(f"alerts.{agency}")]
-        check(f"topic of {agency}", sorted(own), sorted(e["id"] for e in alerts if e["data"]["agency"] == agency))
-        answers = [e["data"]["alert_id"] for e in recorded if e["data"]["agency"] == agency]
-        check(f"acknowledgements of {agency}", sorted(answers), sorted(set(flow.answered[agency])))
-    letters = await deployment.read("dead-letters", partitions)
-    if letters:
-        differences.append(f"{len(letters)} dead letters")
-    return differences
+@asynccontextmanager
+async def flowing(deployment: Deployment, per_second: float = 10) -> AsyncIterator[Flow]:
+    """A deployment under load, whose output is compared with its input in the end."""
+    flow = Flow(deployment, per_second)
+    try:
+        await deployment.prepare(registry())
+        running = asyncio.create_task(flow.run())
+        yield flow
+        flow.stop()
+        await running
+        assert await compare(deployment, flow.account()) == []
+    finally:
+        flow.stop()
+        deployment.stop()

@@ -170,4 +170,4 @@ def test_a_change_that_discloses_a_live_window_says_so_first(desk: Desk) -> None
 
 
 def test_dead_letters_are_listed_without_their_content(desk: Desk) -> None:
-    assert desk.objects("dead-letters") == []
+    assert desk.objects("dead-letters", "list") == []

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.embedded.broker import Broker
+from tests.broker.compare import compare
 from tests.broker.deployment import Deployment
-from tests.broker.flow import Flow, compare, registry
+from tests.broker.flow import Flow, registry
 
 FROZEN_SECONDS = 8.0  # the session timeout is 6
 
@@ -51,7 +52,7 @@ async def test_nothing_is_lost_repeated_or_out_of_order_through_kills_freezes_an
         flow.stop()
         await flowing
         assert flow.statements > 200
-        assert await compare(deployment, flow) == []
+        assert await compare(deployment, flow.account()) == []
     finally:
         flow.stop()
         deployment.stop()

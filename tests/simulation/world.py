@@ -5,6 +5,7 @@ Every record goes through bytes, as it does over Kafka. One partition stands for
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,9 +86,12 @@ class World:
     """All services, one shard each."""
 
     now: datetime = START
+    began: datetime = START
     logs: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     ledgers: dict[str, Ledger] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
+    dies: Callable[[str], bool] = lambda _: False
+    """Asked between any two steps of any service: whether it crashes there."""
 
     def __post_init__(self) -> None:
         for service in ORDER:
@@ -223,9 +227,15 @@ class World:
         else:
             return False
         outputs = [*ledger.draft.outputs, *ledger.closing_records()]
-        ledger.confirm()
+        if self.dies("decided"):  # nothing of it was written
+            self.crash(name)
+            return True
         for output in outputs:
             self._append(output.topic, output.key, output.value)
+        if self.dies("committed"):  # all of it was
+            self.crash(name)
+            return True
+        ledger.confirm()
         return True
 
     def _head(self, ledger: Ledger) -> Item | None:

@@ -1,12 +1,15 @@
 """The kernel's own pieces, without a broker: the order of work, timers, shards, settings, clock."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from schemas.command import State, Timer
+from schemas.command import Command, RegistryChanged, State, Timer
+from schemas.envelope import Emitted
 from schemas.topics import TOPICS
 from services.kernel.assignment import assignor, shard_of_edge
 from services.kernel.clock import SystemClock
@@ -16,8 +19,9 @@ from services.kernel.service import Service
 from services.kernel.settings import ClockSettings, SettingsError, load
 from services.kernel.state import Restored
 from services.kernel.timers import Timers
+from services.notifier.app import SERVICE as NOTIFIER
 from services.windows.app import SERVICE as WINDOWS
-from tests.simulation.world import World, at
+from tests.simulation.world import World, at, registry
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 
@@ -187,3 +191,32 @@ def test_a_password_never_stands_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HERALD_KAFKA__SASL_PASSWORD", "correct-horse")
     assert "correct-horse" not in repr(load())
     assert "correct-horse" not in load().model_dump_json()
+
+
+def test_a_registry_version_that_could_not_be_decided_for_a_key_is_decided_when_it_is_given_back() -> None:
+    world = World().announce(audience={"mode": "matching"})
+
+    def fails(state: Any, command: Command, now: datetime) -> list[Emitted]:
+        if isinstance(command, RegistryChanged):
+            raise RuntimeError("cannot decide this")
+        return NOTIFIER.decide(state, command, now)
+
+    before = world.ledgers["notifier"]
+    broken = Ledger(replace(NOTIFIER, decide=fails), 0, Restored(dict(before.states), before.positions))
+    world.ledgers["notifier"] = broken
+    newcomer = json.loads(registry().model_dump_json())["agencies"] | {"new": {"name": "New"}}
+    world.apply(registry(version=2, agencies=newcomer))
+    (letter,) = world.logs["dead-letters"]
+    assert world.alerts("new") == []
+    (place,) = broken.positions.buried
+    mended = Ledger(NOTIFIER, 0, Restored(dict(broken.states), broken.positions))
+    mended.registry = broken.registry
+    headers = {"service": "notifier", "reason": "registry", "topic": place.rpartition("@")[0], "offset": "1"}
+    given = [(f"herald-{name}", value.encode()) for name, value in headers.items()]
+    mended.take(Item("replays", 0, 0, world.now, letter.key, letter.value, given))
+    assert mended.draft.replays == ["decided"]
+    assert [output.topic for output in mended.draft.outputs if output.topic.startswith("alerts.")] == ["alerts.new"]
+    mended.take(Item("replays", 0, 1, world.now, letter.key, letter.value, given))
+    assert mended.draft.replays == ["decided", "refused"]
+    mended.take(Item("replays", 0, 2, world.now, letter.key, b"no letter", ()))
+    assert mended.draft.dead_letters[-1]["reason"] == "undecidable"
