@@ -161,7 +161,8 @@ async def flowing(deployment: Deployment, per_second: float = 10) -> AsyncIterat
         yield flow
         flow.stop()
         await running
-        assert await compare(deployment, flow.account()) == []
+        differences = await compare(deployment, flow.account())
+        assert not differences, "\n".join(differences)
     finally:
         flow.stop()
         deployment.stop()

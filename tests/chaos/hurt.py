@@ -33,59 +33,66 @@ WORKING = ("begin", "send", "sent", "commit", "committed", "confirmed")
 STEPS = (*OPENING, *WORKING)
 
 
-class Trap:
-    """Waits for one step to be reached so many times."""
+class Traps:
+    """Wait for steps to be reached so many times: `commit:3:kill`, several with commas between."""
 
-    def __init__(self, step: str, times: int, deed: str) -> None:
-        self._step, self._left, self._deed = step, times, deed
+    def __init__(self, said: str) -> None:
+        self._set: dict[str, tuple[int, str]] = {}
+        for each in said.split(","):
+            step, times, deed = each.split(":")
+            self._set[step] = int(times), deed
 
     async def at(self, step: str) -> None:
         """Called before or after each step."""
-        if not self._springs(step):
-            return
-        print("trapped at", step, flush=True)
-        if self._deed in {"kill", "freeze"}:
-            os.kill(os.getpid(), signal.SIGKILL if self._deed == "kill" else signal.SIGSTOP)
-        else:
-            await asyncio.sleep(float(self._deed))
+        deed = self._sprung(step)
+        if deed in {"kill", "freeze"}:
+            os.kill(os.getpid(), signal.SIGKILL if deed == "kill" else signal.SIGSTOP)
+        elif deed is not None:
+            await asyncio.sleep(float(deed))
 
     def now(self, step: str) -> None:
         """The same, between two steps that nothing awaits."""
-        if self._springs(step):
-            os.kill(os.getpid(), signal.SIGKILL if self._deed == "kill" else signal.SIGSTOP)
+        if (deed := self._sprung(step)) is not None:
+            os.kill(os.getpid(), signal.SIGSTOP if deed == "freeze" else signal.SIGKILL)
 
-    def _springs(self, step: str) -> bool:
-        self._left -= step == self._step
-        return step == self._step and self._left == 0
+    def _sprung(self, step: str) -> str | None:
+        if step not in self._set:
+            return None
+        times, deed = self._set[step]
+        self._set[step] = times - 1, deed
+        if times != 1:
+            return None
+        print("trapped at", step, flush=True)
+        return deed
 
 
-def _around(owner: Any, name: str, trap: Trap, before: str | None, after: str | None) -> None:
+def _around(owner: Any, name: str, traps: Traps, before: str | None, after: str | None) -> None:
     whole = getattr(owner, name)
 
     async def trapped(*given: Any, **named: Any) -> Any:
         if before:
-            await trap.at(before)
+            await traps.at(before)
         result = await whole(*given, **named)
         if after:
-            await trap.at(after)
+            await traps.at(after)
         return result
 
     setattr(owner, name, trapped)
 
 
-def arm(trap: Trap) -> None:
-    """Sets the trap in this process."""
-    _around(Transactions, "start", trap, "fence", "fenced")
-    _around(shard, "restore", trap, None, "restored")
-    _around(shard.Shard, "_reopen", trap, None, "open")
-    _around(AIOKafkaProducer, "begin_transaction", trap, "begin", None)
-    _around(AIOKafkaProducer, "send_batch", trap, "send", "sent")
-    _around(AIOKafkaProducer, "commit_transaction", trap, "commit", "committed")
+def arm(traps: Traps) -> None:
+    """Sets the traps in this process."""
+    _around(Transactions, "start", traps, "fence", "fenced")
+    _around(shard, "restore", traps, None, "restored")
+    _around(shard.Shard, "_reopen", traps, None, "open")
+    _around(AIOKafkaProducer, "begin_transaction", traps, "begin", None)
+    _around(AIOKafkaProducer, "send_batch", traps, "send", "sent")
+    _around(AIOKafkaProducer, "commit_transaction", traps, "commit", "committed")
     confirm: Callable[[Ledger], None] = Ledger.confirm
 
     def confirmed(one: Ledger) -> None:
         confirm(one)
-        trap.now("confirmed")
+        traps.now("confirmed")
 
     Ledger.confirm = confirmed  # type: ignore[method-assign,assignment]
 
@@ -104,8 +111,7 @@ def poisoned(service: Service, kind: str, word: str) -> Service:
 if __name__ == "__main__":
     hurt: Service = import_module(f"services.{sys.argv[1]}.app").SERVICE
     if step := os.environ.get("HERALD_TEST_STEP"):
-        chosen, times, deed = step.split(":")
-        arm(Trap(chosen, int(times), deed))
+        arm(Traps(step))
     if poison := os.environ.get("HERALD_TEST_POISON"):
         hurt = poisoned(hurt, *poison.split(":"))
     if without := os.environ.get("HERALD_TEST_WITHOUT"):

@@ -58,7 +58,7 @@ async def test_an_owner_that_commits_while_its_heir_opens_is_fenced_before_the_h
     deployment = Deployment(kafka, "opens.", tmp_path, partitions=1, env=PATIENT)
     async with flowing(deployment) as flow:
         deployment.start(*OTHERS)
-        (owner,) = deployment.start("announcements", step="commit:5:freeze")
+        (owner,) = deployment.start("announcements", step="commit:5:freeze,committed:5:freeze")
         await owner.says("trapped at commit")
         (heir,) = deployment.start("announcements", step="restored:1:5")
         await heir.says("trapped at restored")

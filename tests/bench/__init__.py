@@ -1,0 +1,1 @@
+"""Herald beside its peers, in one run, alternating: `make bench`."""

@@ -1,0 +1,69 @@
+"""What is fed to the contestants: the records that Herald's own services would have written, made by their deciders."""
+
+import json
+from datetime import datetime
+
+from schemas.registry import Registry
+from services.announcements.app import SERVICE as ANNOUNCEMENTS
+from services.gateway.app import SERVICE as GATEWAY
+from services.kernel.inbox import Item
+from services.kernel.ledger import Ledger, Output
+from services.kernel.service import Service
+from services.kernel.state import Restored
+from services.windows.app import SERVICE as WINDOWS
+from tests.simulation.world import START
+
+LAB = "lab"
+REVISIONS = 10
+"""Statements a release."""
+
+
+def registry(agencies: int) -> Registry:
+    """One lab, and so many agencies that take everything."""
+    return Registry.model_validate_json(
+        json.dumps(
+            {
+                "version": 1,
+                "namespace": "6d1f3c1e-6f0e-4b5c-9c39-1d0a5b1d7c55",
+                "labs": {LAB: {"name": "Lab"}},
+                "agencies": {f"agency-{n}": {"name": f"Agency {n}"} for n in range(agencies)},
+            }
+        )
+    )
+
+
+def statement(number: int, releases: int) -> bytes:
+    """One event of the lab, about 1 KB: releases take turns, and each revision changes what is material."""
+    data = {
+        "reference": f"m-{number % releases}",
+        "model": {"name": "Model", "version": "3.1", "summary": "A model that plans and acts over days."},
+        "capabilities": [],
+        "trusted_partner_release_at": "2099-01-31T00:00:00Z",
+        "early_access": {"opens": "P14D", "access": {"how": "A private endpoint, one account an agency."}},
+        "audience": {"mode": "matching"},
+        "handling": f"Statement {number}. " + "For the evaluation teams alone, not to be forwarded. " * 8,
+    }
+    event = {"specversion": "1.0", "id": f"e-{number}", "type": "herald.release.announced.v1", "data": data}
+    return json.dumps(event | {"source": f"/labs/{LAB}"}).encode()
+
+
+def records(topic: str, count: int, agencies: int = 1) -> list[Output]:
+    """What stands in an internal topic (`releases`, `announcements`, `windows`) after so many statements."""
+    known, releases = registry(agencies), max(1, count // REVISIONS)
+    found = [Output(f"releases.{LAB}", b"", statement(n, releases)) for n in range(count)]
+    for service, written in ((GATEWAY, "releases"), (ANNOUNCEMENTS, "announcements"), (WINDOWS, "windows")):
+        found = [output for output in _decided(service, known, found) if output.topic == written]
+        if written == topic:
+            return found
+    raise ValueError(topic)
+
+
+def _decided(service: Service, known: Registry, inputs: list[Output], at: datetime = START) -> list[Output]:
+    ledger, written = Ledger(service, 0, Restored()), []
+    ledger.registry = known
+    for offset, given in enumerate(inputs):
+        item = Item(given.topic, 0, offset, at, given.key, given.value)
+        ledger.take(item)
+        written += ledger.draft.outputs
+        ledger.confirm()
+    return written
