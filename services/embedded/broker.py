@@ -43,12 +43,16 @@ num.io.threads=4
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A broker that runs: written beside its data, so that anyone finds it. `started` tells a pid from its heir."""
+    """A broker that runs: written beside its data, so that anyone finds it.
+
+    `started` tells a pid from its heir, `folder` a data directory from a copy of it.
+    """
 
     pid: int
     port: int
     controller_port: int
     started: str
+    folder: str
 
     @property
     def bootstrap_servers(self) -> str:
@@ -60,7 +64,7 @@ class Broker:
     """The broker of one data directory."""
 
     def __init__(self, data: Path) -> None:
-        self.folder = data.absolute() / "kafka"
+        self.folder = data.resolve() / "kafka"
         self.log = self.folder / "kafka.log"
         self._state = self.folder / "broker.json"
 
@@ -70,7 +74,8 @@ class Broker:
             running = Running(**json.loads(self._state.read_text()))
         except (OSError, ValueError, TypeError):
             return None
-        return running if _started(running.pid) == running.started else None
+        own = running.folder == str(self.folder)
+        return running if own and _started(running.pid) == running.started else None
 
     def start(self, progress: Progress, port: int | None = None, *, owned: bool = False) -> Running:
         """Starts it, or returns the one that runs. `owned`: it ends with the process that started it.
@@ -200,7 +205,7 @@ class Broker:
                 start_new_session=True,
                 pass_fds=(lock.fileno(),),
             )
-        running = Running(process.pid, port, controller_port, _started(process.pid) or "")
+        running = Running(process.pid, port, controller_port, _started(process.pid) or "", str(self.folder))
         self._state.write_text(json.dumps(asdict(running)))
         began, told = time.monotonic(), False
         while not is_listening(port):
