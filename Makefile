@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check format schemas clean
+.PHONY: help demo up test test-long bench check format schemas lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,11 +28,15 @@ check: $(STAMP) ## types, lint, format, generated files
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.generate --check
 
+# Most tests wait for Kafka: two files at a time, each with a broker of its own.
 test: check ## everything, with the long counts divided
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-test-long: check ## everything, with the full counts
-	HERALD_TEST_LONG=1 $(BIN)/pytest --timeout 3600 $(ARGS)
+test-long: check ## everything, with the full counts: most of an hour
+	HERALD_TEST_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --timeout 3600 $(ARGS)
+
+bench: $(STAMP) ## race Herald against bare aiokafka and Kafka Streams, side by side
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 format: $(STAMP) ## format and sort imports
 	$(BIN)/ruff check --fix .
