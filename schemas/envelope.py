@@ -5,16 +5,19 @@ Source: CloudEvents 1.0.2, JSON format; RFC 9562 for UUIDv5.
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, TypeAdapter
+from pydantic_core import to_json
 
-from schemas.values import Instant, Line, SenderId, Strict, Traceparent, Tracestate
+from schemas.values import Instant, Line, SenderId, Strict, Traceparent, Tracestate, rfc3339
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+_JSON = "application/json"
 HERALD = UUID("8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11")
 """The namespace in which causes and event ids are derived."""
 _NAMESPACED = hashlib.sha1(HERALD.bytes, usedforsecurity=False)
@@ -39,7 +42,7 @@ class Emitted:
         """Names of the topics, without prefix. Empty: it only changes the decider's own state."""
         return ()
 
-    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Event[Any]":
+    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Stamped | Event[Any]":
         """The envelope around it. `cause` and `ordinal` derive the id, `time` is when it was decided."""
         raise NotImplementedError
 
@@ -57,17 +60,27 @@ class Data(Strict, Emitted):
         """An id of its own; None: derived from cause, type and ordinal."""
         return None
 
-    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Event[Any]":
-        # Not validated again: it is Herald's own, and the contract tests read it back.
-        return ENVELOPE.model_construct(
-            specversion="1.0",
-            id=self.identity() or derived_id(cause, self.type, str(ordinal)),
-            source=source,
-            type=self.type,
-            subject=self.subject(),
-            time=time,
-            data=self,
-        )
+    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Stamped | Event[Any]":
+        identity = self.identity() or derived_id(cause, self.type, str(ordinal))
+        return Stamped(identity, source, self.type, self.subject(), time, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An envelope that Herald writes: the same bytes as an Event's, at a fraction of its cost. Nothing is validated."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    data: Data
+
+    def encoded(self) -> bytes:
+        """As structured JSON, in the order of Event's fields."""
+        attributes = {"id": self.id, "source": self.source, "type": self.type, "subject": self.subject}
+        text = to_json({"specversion": "1.0", **attributes, "time": rfc3339(self.time), "datacontenttype": _JSON})
+        return text[:-1] + b',"data":' + self.data.model_dump_json(exclude_none=True).encode() + b"}"
 
 
 D = TypeVar("D", bound=Data)
@@ -94,10 +107,6 @@ class Event(Strict, Generic[D]):
     def origin(self) -> str:
         """The participant in `source`: `/labs/acme` → `acme`."""
         return self.source.rpartition("/")[2]
-
-
-ENVELOPE = Event[Any]
-"""Around any data. Made once: to name the class anew for each event costs as much as to fill it."""
 
 
 def _type_of(value: Any) -> str | None:
@@ -127,6 +136,8 @@ def reader(*datas: type[Data]) -> TypeAdapter[Event[Any]]:
     return TypeAdapter(Annotated[union, Discriminator(_type_of)])
 
 
-def encode(event: Event[Any]) -> bytes:
+def encode(event: Event[Any] | Stamped) -> bytes:
     """The event as structured JSON: absent attributes are left out, so that the same event has the same bytes."""
+    if isinstance(event, Stamped):
+        return event.encoded()
     return event.model_dump_json(exclude_none=True).encode()

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from schemas.envelope import ENVELOPE, Data, Emitted, Event
+from schemas.envelope import Data, Emitted, Stamped
 from schemas.notice import Refused, Warned
 from schemas.values import Disposition, Instant, ParticipantId, Reference, SenderId, Strict, Uuid, WindowStatus
 
@@ -89,16 +89,8 @@ class Answered(Emitted):
     def topics(self) -> tuple[str, ...]:
         return self.receipt.topics()
 
-    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Event[Any]:
-        return ENVELOPE.model_construct(
-            specversion="1.0",
-            id=self.id,
-            source=source,
-            type=self.receipt.type,
-            subject=self.receipt.subject(),
-            time=self.at,
-            data=self.receipt,
-        )
+    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Stamped:
+        return Stamped(self.id, source, self.receipt.type, self.receipt.subject(), self.at, self.receipt)
 
 
 KEPT = 16

@@ -4,6 +4,7 @@ import base64
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,6 +20,8 @@ from services.embedded.ports import LOOPBACK, free, is_free, is_listening
 
 START_SECONDS = 90
 STOP_SECONDS = 20
+FULL_BYTES = 1024 * 1024
+"""A disk with less room than this is taken for full when the broker has ended."""
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -223,7 +226,8 @@ class Broker:
     def last_words(self) -> str:
         """Why the broker ended, in one line, as far as its log tells."""
         text = self.log.read_text(errors="replace")[-20_000:] if self.log.exists() else ""
-        if "No space left on device" in text:
+        # Its last words may not have found room in the log either.
+        if "No space left on device" in text or shutil.disk_usage(self.folder).free < FULL_BYTES:
             return f"Kafka ended: the disk of {self.folder} is full; make room and start again (log: {self.log})"
         if "Address already in use" in text:
             return f"Kafka ended: another program took its port meanwhile; start again (log: {self.log})"

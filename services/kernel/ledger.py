@@ -7,13 +7,14 @@ import json
 import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from schemas.command import Command, Received, RegistryChanged, State, Taken, Timer, TimerDue
 from schemas.dead_letter import DeadLettered
-from schemas.envelope import CONTENT_TYPE, Event, derived_id, encode, reader
+from schemas.envelope import CONTENT_TYPE, Event, Stamped, derived_id, encode, reader
 from schemas.receipt import Coordinates, ReceiptRefused
 from schemas.registry import Registry
 from schemas.topics import TOPICS
@@ -36,6 +37,7 @@ class OutputTooLarge(Exception):
     """What was decided does not fit into its topic."""
 
 
+@cache
 def family(topic: str) -> str:
     """The catalogue's name of a topic: `alerts.cisa` → `alerts.{agency}`."""
     if topic in _LIMITS:
@@ -288,7 +290,7 @@ class Ledger:
             if item is not None:
                 self._dead_letter(item, letter.reason, ValueError(letter.detail))
 
-    def _written(self, stamped: Event[Any], topics: tuple[str, ...]) -> list[Output]:
+    def _written(self, stamped: Stamped | Event[Any], topics: tuple[str, ...]) -> list[Output]:
         value, key = encode(stamped), (stamped.subject or "").encode()
         outputs = []
         for topic in topics:

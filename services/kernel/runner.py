@@ -239,6 +239,10 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _find_unreadable(self, error: KafkaError) -> None:
         """One partition that cannot be read waits and shows; the others go on."""
+        # aiokafka throws away what it had taken from other partitions before it came to the broken one.
+        for shard in self._shards.values():
+            if shard.open:
+                shard.seek_back()
         sources = sorted(self._consumer.assignment() - self._consumer.paused())
         await asyncio.gather(*map(self._try, sources))
         metrics.UNREADABLE.set(len(self._unreadable))

@@ -55,6 +55,7 @@ class Shard:
         self._registry = registry
         self._consumer = consumer
         self._log_ends = log_ends
+        self._given: dict[str, int] = {}
         self._woken = asyncio.Event()
         self._stopping = False
         self._transactions: Transactions | None = None
@@ -135,9 +136,8 @@ class Shard:
             await self._registry.ready.wait()
             self._take_registry(ledger, inbox)
         # No await from here to the resume: records taken before the seek never get in.
-        for topic, source in self.sources.items():
-            self._consumer.seek(source, starts[topic])
-        self._ledger, self._inbox = ledger, inbox
+        self._ledger, self._inbox, self._given = ledger, inbox, dict(starts)
+        self.seek_back()
         self._horizon = Horizon(self.sources, self._consumer, self._log_ends, self._clock)
         self.open, self.problem = True, None
         self._consumer.resume(*self.sources.values())
@@ -175,9 +175,15 @@ class Shard:
         """Takes records that the consumer gave for this shard; pauses the partition when enough wait."""
         lane = self._inbox.lanes[topic]
         lane.put(items)
+        self._given[topic] = items[-1].offset + 1
         if lane.full and topic in self.sources:
             self._consumer.pause(self.sources[topic])
         self._woken.set()
+
+    def seek_back(self) -> None:
+        """Lets the consumer go on after what this shard was really given."""
+        for topic, source in self.sources.items():
+            self._consumer.seek(source, self._given[topic])
 
     def registry_version(self, item: Item) -> None:
         """A new version of the registry: one more record in this shard's order, or the one in force from now on."""

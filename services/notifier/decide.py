@@ -1,6 +1,6 @@
 """Decides whom a change concerns, and what each of them is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -66,6 +66,11 @@ class _Change:
     due_at: datetime | None = None
     happened_at: datetime | None = None
     changed: tuple[str, ...] = ()
+    content: Content = field(init=False)
+    """What is told of the window: the same for everyone."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", _content(self.window))
 
 
 def decide(state: NotifierState | None, command: Command, now: datetime) -> list[Emitted]:
@@ -92,6 +97,8 @@ def decide(state: NotifierState | None, command: Command, now: datetime) -> list
 def evolve(state: NotifierState | None, emitted: Emitted) -> NotifierState:
     """The state after one emitted event."""
     state = state or NotifierState()
+    if isinstance(emitted, DisclosureMade):
+        return state
     agencies = dict(state.agencies)
     match emitted:
         case AlertIssued():
@@ -228,7 +235,7 @@ def _issued(told: Told, change: _Change, agency: str, kind: AlertKind, why: Why)
         happened_at=change.happened_at or change.now,
         issued_at=change.now,
         registry_version=change.registry.version,
-        content=None if dropped else _content(window),
+        content=None if dropped else change.content,
     )
 
 

@@ -13,7 +13,7 @@ from tests.broker.deployment import Deployment
 
 PARTITIONS = 6
 RELEASES = 30
-WARM_UP_SECONDS = 4
+WARM_UP_SECONDS = 8
 CONTESTANTS = {"Herald": None, "Kafka Streams, its defaults": 0, "Kafka Streams, commit.interval.ms=10": 10}
 """The commit interval of each peer."""
 
