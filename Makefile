@@ -28,12 +28,12 @@ check: $(STAMP) ## types, lint, format, generated files
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.generate --check
 
-# Most tests wait for Kafka: two files at a time, each with a broker of its own.
+# Most tests wait for Kafka: three files at a time, each worker with a broker of its own.
 test: check ## everything, with the long counts divided
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: check ## everything, with the full counts: most of an hour
-	HERALD_TEST_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --timeout 3600 $(ARGS)
+	HERALD_TEST_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 3600 $(ARGS)
 
 bench: $(STAMP) ## race Herald against bare aiokafka and Kafka Streams, side by side
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -132,7 +132,7 @@ class Flow:
             await consumer.stop()
 
     async def _all_settled(self, answering: asyncio.Task[None]) -> None:
-        """Waits, bounded, until all is told and answered, and every timed window has ended."""
+        """Waits, bounded, until all is told, answered and receipted, and every timed window has ended."""
         for _ in range(180):
             if answering.done():
                 answering.result()
@@ -141,7 +141,9 @@ class Flow:
             ended = sum(event["data"]["window"]["status"] in {"closed", "withdrawn"} for event in windows)
             enough = all(told[a] >= self.statements for a in AGENCIES) and ended >= len(self.timed)
             if enough and all(len(self.answered[a]) == told[a] for a in AGENCIES):
-                return
+                receipts = {a: len(await self.deployment.events(f"receipts.{a}")) for a in AGENCIES}
+                if all(receipts[a] >= told[a] for a in AGENCIES):
+                    return
             await asyncio.sleep(0.5)
 
     async def _send(

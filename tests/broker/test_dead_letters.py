@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from schemas.envelope import derived_id
+from tests.broker import clocks
+from tests.broker.clocks import DAY_A_SECOND
 from tests.broker.deployment import Deployment
 from tests.broker.flow import registry
-from tests.broker.test_deployment import send, statement
+from tests.broker.test_deployment import receipts, send, statement
 from tests.broker.test_embedded import herald
-from tests.chaos.test_circumstances import fast, moves
+from tests.chaos.test_circumstances import OPENS_ON_13_MARCH, moves
 
 
 class Operator:
@@ -86,15 +87,15 @@ async def test_a_replay_keeps_ids_and_order_and_refuses_what_would_go_back_in_ti
 
 
 async def test_a_timer_that_was_left_out_fires_when_it_is_given_back(kafka: str, tmp_path: Path) -> None:
-    env, _ = fast(datetime.now(UTC) + timedelta(seconds=4), 86400 * 2)
-    deployment = Deployment(kafka, "replayed.", tmp_path, partitions=1, env=env)
+    deployment = Deployment(kafka, "replayed.", tmp_path, partitions=1, env=clocks.now())
     operator = Operator(deployment)
     try:
         await deployment.prepare(registry())
         deployment.start("gateway", "announcements")
+        await send(deployment, "releases.lab-a", statement("poison", "e-1", **OPENS_ON_13_MARCH))
+        await receipts(deployment, "lab-a", "e-1")
+        deployment.env |= clocks.now(rate=20 * DAY_A_SECOND)
         (windows,) = deployment.start("windows", poison="timer:poison")
-        dates = {"trusted_partner_release_at": "2027-03-20T00:00:00Z", "early_access": {"opens": "P7D"}}
-        await send(deployment, "releases.lab-a", statement("poison", "e-1", **dates))
         (letter,) = await waiting(operator, 1)
         await operator.run("drop", letter["id"], "--yes", code=3)
         windows.kill()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from schemas.registry import Registry
 from services.kernel.clock import SystemClock
 from services.kernel.provision import ProvisionError, provision
 from services.kernel.registry_log import RegistryConflict, publish, versions
-from services.kernel.settings import ClockSettings
+from tests.broker import clocks
 from tests.broker.deployment import Deployment
 from tests.broker.flow import AGENCIES, registry
 
@@ -161,15 +161,7 @@ async def test_another_number_of_partitions_is_refused_in_one_line(deployment: D
 async def test_every_transition_missed_while_down_happens_once_in_due_order_with_both_times(
     kafka: str, tmp_path: Path
 ) -> None:
-    started = datetime.now(UTC) + timedelta(seconds=8)
-    begins = datetime(2027, 3, 1, tzinfo=UTC)
-    env = {
-        "HERALD_CLOCK__RATE": "86400",
-        "HERALD_CLOCK__STARTED_AT": started.isoformat(),
-        "HERALD_CLOCK__STARTS_FROM": begins.isoformat(),
-    }
-    clock = SystemClock(ClockSettings(rate=86400, started_at=started, starts_from=begins))
-    deployment = Deployment(kafka, "downtime.", tmp_path, partitions=2, env=env)
+    deployment = Deployment(kafka, "downtime.", tmp_path, partitions=2, env=clocks.now())
     try:
         await deployment.prepare(registry())
         processes = deployment.start()
@@ -181,7 +173,7 @@ async def test_every_transition_missed_while_down_happens_once_in_due_order_with
         await deployment.settled("windows", 2, 2)
         next(p for p in processes if p.name == "windows").kill()
         back = datetime(2027, 3, 21, tzinfo=UTC)
-        await asyncio.sleep(max(0.0, clock.seconds_until(back)))
+        deployment.env |= clocks.now(begins=back)
         deployment.start("windows")
         found = [e["data"] for e in await deployment.settled("windows", 8, 2)]
     finally:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,15 @@ from services.embedded.broker import Broker
 from services.kernel.clock import SystemClock
 from services.kernel.provision import provision
 from services.kernel.registry_log import publish
-from services.kernel.settings import ClockSettings
+from tests.broker import clocks
+from tests.broker.clocks import DAY_A_SECOND
 from tests.broker.deployment import Deployment
 from tests.broker.flow import AGENCIES, flowing, registry
 from tests.broker.test_deployment import receipts, send, statement
 from tests.broker.test_refusals import problem
 
 pytestmark = pytest.mark.timeout(180)
+OPENS_ON_13_MARCH = {"trusted_partner_release_at": "2027-03-20T00:00:00Z", "early_access": {"opens": "P7D"}}
 FORGETFUL = """\
 transactional.id.expiration.ms=2000
 transaction.remove.expired.transaction.cleanup.interval.ms=500
@@ -107,17 +108,6 @@ async def test_a_record_that_cannot_be_decided_is_a_dead_letter_and_the_next_sta
         deployment.stop()
 
 
-def fast(started: datetime, rate: int) -> tuple[dict[str, str], SystemClock]:
-    """A clock that runs fast from 1 March 2027, for services and for the test."""
-    begins = datetime(2027, 3, 1, tzinfo=UTC)
-    env = {
-        "HERALD_CLOCK__RATE": str(rate),
-        "HERALD_CLOCK__STARTED_AT": started.isoformat(),
-        "HERALD_CLOCK__STARTS_FROM": begins.isoformat(),
-    }
-    return env, SystemClock(ClockSettings(rate=rate, started_at=started, starts_from=begins))
-
-
 def moves(events: list[dict[str, Any]], reference: str) -> list[str]:
     """What befell the window of one release."""
     mine = [e for e in events if e["data"]["window"]["statement"]["reference"] == reference]
@@ -127,16 +117,15 @@ def moves(events: list[dict[str, Any]], reference: str) -> list[str]:
 async def test_a_timer_that_cannot_be_decided_is_a_dead_letter_once_and_other_timers_fire(
     kafka: str, tmp_path: Path
 ) -> None:
-    env, _ = fast(datetime.now(UTC) + timedelta(seconds=6), 86400)
-    deployment = Deployment(kafka, "timer.", tmp_path, partitions=1, env=env)
+    deployment = Deployment(kafka, "timer.", tmp_path, partitions=1, env=clocks.now())
     try:
         await deployment.prepare(registry())
         deployment.start("gateway", "announcements")
-        (windows,) = deployment.start("windows", poison="timer:poison")
         for reference in ("poison", "sound"):
-            day = "2027-03-20T00:00:00Z"
-            value = statement(reference, reference, trusted_partner_release_at=day, early_access={"opens": "P7D"})
-            await send(deployment, "releases.lab-a", value)
+            await send(deployment, "releases.lab-a", statement(reference, reference, **OPENS_ON_13_MARCH))
+            await receipts(deployment, "lab-a", reference)
+        deployment.env |= clocks.now(rate=20 * DAY_A_SECOND)
+        (windows,) = deployment.start("windows", poison="timer:poison")
         found = await deployment.settled("windows", 5)
         windows.kill()
         deployment.start("windows", poison="timer:poison")  # what was left out stays so through a restart
@@ -153,15 +142,12 @@ async def test_a_timer_that_cannot_be_decided_is_a_dead_letter_once_and_other_ti
 async def test_a_withdrawal_that_waits_in_the_queue_comes_before_the_opening_that_fell_due_later(
     kafka: str, tmp_path: Path
 ) -> None:
-    started = datetime.now(UTC) + timedelta(seconds=5)
-    env, clock = fast(started, 86400)
-    deployment = Deployment(kafka, "queued.", tmp_path, partitions=1, env=env)
+    deployment = Deployment(kafka, "queued.", tmp_path, partitions=1, env=clocks.now())
     try:
         await deployment.prepare(registry())
         _, _, windows = deployment.start("gateway", "announcements", "windows")
         for n in range(20):
-            offer = {"early_access": {"opens": "P7D"}, "trusted_partner_release_at": "2027-03-20T00:00:00Z"}
-            await send(deployment, "releases.lab-a", statement(f"m-{n}", f"e-{n}", **offer))
+            await send(deployment, "releases.lab-a", statement(f"m-{n}", f"e-{n}", **OPENS_ON_13_MARCH))
         await deployment.settled("windows", 20)
         windows.kill()
         for n in range(20):
@@ -169,8 +155,7 @@ async def test_a_withdrawal_that_waits_in_the_queue_comes_before_the_opening_tha
             event = {"specversion": "1.0", "id": f"w-{n}", "type": "herald.release.withdrawn.v1", "data": data}
             await send(deployment, "releases.lab-a", json.dumps(event | {"source": "/labs/lab-a"}).encode())
         await receipts(deployment, "lab-a", "w-19")
-        assert clock.now() < datetime(2027, 3, 13, tzinfo=UTC)
-        await asyncio.sleep(max(0.0, clock.seconds_until(datetime(2027, 3, 14, tzinfo=UTC))))
+        deployment.env |= clocks.now(rate=20 * DAY_A_SECOND)  # the opening has passed before the service has started
         deployment.start("windows")
         found = await deployment.settled("windows", 40)
         for n in range(20):

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from services.embedded.broker import Broker
+from tests.broker import clocks
 from tests.broker.compare import compare
 from tests.broker.deployment import Deployment
 from tests.broker.flow import Flow, registry
 from tests.chaos.fire import Fire
-from tests.chaos.test_circumstances import fast
 from tests.scale import LONG, scaled
 
 KILLS = scaled(20, 40)
@@ -30,7 +30,7 @@ async def test_nothing_is_lost_repeated_early_or_out_of_order_under_random_fault
 ) -> None:
     running = own_broker.status()
     assert running is not None
-    env, clock = fast(datetime.now(UTC), TWO_HOURS_A_SECOND)
+    env, clock = clocks.since(datetime.now(UTC), rate=TWO_HOURS_A_SECOND)
     deployment = Deployment(running.bootstrap_servers, "fire.", tmp_path, env=env)
     flow = Flow(deployment, per_second=8, clock=clock)
     try:

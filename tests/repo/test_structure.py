@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,11 @@ def test_every_service_is_the_same_room(room: str) -> None:
 def test_no_file_hides_behind_a_name_that_says_nothing() -> None:
     banned = {"utils", "helpers", "common", "manager", "misc"}
     assert not [p for p in (ROOT / "services").rglob("*.py") if p.stem in banned]
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert {path.parent for path in ROOT.glob("tests/*/test_*.py")} == {ROOT / name for name in settings["testpaths"]}
 
 
 def test_nothing_that_stands_for_acknowledgements_reaches_announcements_or_windows() -> None:
