@@ -75,12 +75,15 @@ class Stamped:
     subject: str
     time: datetime
     data: Data
+    text: str | None = None
+    """The data as JSON, where it has been written already."""
 
     def encoded(self) -> bytes:
         """As structured JSON, in the order of Event's fields."""
         attributes = {"id": self.id, "source": self.source, "type": self.type, "subject": self.subject}
         text = to_json({"specversion": "1.0", **attributes, "time": rfc3339(self.time), "datacontenttype": _JSON})
-        return text[:-1] + b',"data":' + self.data.model_dump_json(exclude_none=True).encode() + b"}"
+        data = self.text or self.data.model_dump_json(exclude_none=True)
+        return text[:-1] + b',"data":' + data.encode() + b"}"
 
 
 D = TypeVar("D", bound=Data)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import ClassVar
 
 from pydantic import Field
@@ -78,7 +79,7 @@ class ReceiptRefused(Receipt):
     alert_id: Uuid | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answered(Emitted):
     """A receipt with the id and time of the first answer, so that the same event again gets the same bytes."""
 
@@ -86,11 +87,17 @@ class Answered(Emitted):
     id: str
     at: datetime
 
+    @cached_property
+    def text(self) -> str:
+        """The receipt as JSON: it is both sent and remembered."""
+        return self.receipt.model_dump_json(exclude_none=True)
+
     def topics(self) -> tuple[str, ...]:
         return self.receipt.topics()
 
     def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Stamped:
-        return Stamped(self.id, source, self.receipt.type, self.receipt.subject(), self.at, self.receipt)
+        receipt = self.receipt
+        return Stamped(self.id, source, receipt.type, receipt.subject(), self.at, receipt, self.text)
 
 
 KEPT = 16
@@ -112,9 +119,9 @@ class Kept(Strict):
     @classmethod
     def of(cls, event_id: str, answered: Answered) -> "Kept":
         """Remembers an answer."""
-        receipt = answered.receipt
-        text = receipt.model_dump_json(exclude_none=True)
-        return cls.model_construct(event_id=event_id, id=answered.id, at=answered.at, type=receipt.type, receipt=text)
+        return cls.model_construct(
+            event_id=event_id, id=answered.id, at=answered.at, type=answered.receipt.type, receipt=answered.text
+        )
 
     def answered(self) -> Answered:
         """The same answer again, byte for byte."""

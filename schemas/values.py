@@ -74,6 +74,7 @@ def _in_range(value: datetime) -> datetime:
     return value
 
 
+@lru_cache(4096)
 def rfc3339(value: datetime) -> str:
     """An instant as RFC 3339 in UTC, with no more digits than it needs."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

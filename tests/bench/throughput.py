@@ -20,7 +20,7 @@ SECONDS = 180
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """One hop: `count` records of `reads`, each fanned out to `agencies` records of `writes`."""
+    """One hop: `count` records of `reads`, each written to `writes`, or to the own topic of every agency."""
 
     name: str
     service: str
@@ -29,11 +29,16 @@ class Race:
     count: int
     agencies: int = 1
 
+    @property
+    def targets(self) -> list[str]:
+        """The topics that each record reaches."""
+        return [self.writes.format(agency=f"agency-{number}") for number in range(self.agencies)]
+
 
 RACES = (
     Race("backlog of announcements", "announcements", "releases", "announcements", 20_000),
-    Race("fan-out to 8 agencies", "notifier", "windows", "alerts", 2_000, 8),
-    Race("fan-out to 100 agencies", "notifier", "windows", "alerts", 200, 100),
+    Race("fan-out to 8 agencies", "notifier", "windows", "alerts.{agency}", 2_000, 8),
+    Race("fan-out to 100 agencies", "notifier", "windows", "alerts.{agency}", 200, 100),
 )
 
 
@@ -44,16 +49,16 @@ async def run(race: Race, who: str, bootstrap: str, prefix: str, folder: Path, r
     await _fill(deployment, race.reads, records)
     process = deployment.start(race.service)[0].popen if who == "herald" else _raw(race, deployment)
     try:
-        return await _rate(deployment, race.writes, race.count * race.agencies) / race.agencies
+        return await _rate(deployment, race) / race.agencies
     finally:
         process.kill()
         process.wait()
 
 
 def _raw(race: Race, deployment: Deployment) -> subprocess.Popen[bytes]:
-    topics = [deployment.connection.topic(name) for name in (race.reads, race.writes)]
-    command = [sys.executable, "-m", "tests.bench.raw", deployment.bootstrap_servers, *topics]
-    return subprocess.Popen(tied([*command, str(race.agencies), str(PARTITIONS)]))
+    topics = [deployment.connection.topic(name) for name in (race.reads, *race.targets)]
+    command = [sys.executable, "-m", "tests.bench.raw", deployment.bootstrap_servers, str(PARTITIONS), *topics]
+    return subprocess.Popen(tied(command))
 
 
 async def _fill(deployment: Deployment, topic: str, records: list[Output]) -> None:
@@ -66,10 +71,12 @@ async def _fill(deployment: Deployment, topic: str, records: list[Output]) -> No
         await producer.stop()
 
 
-async def _rate(deployment: Deployment, topic: str, count: int) -> float:
-    consumer = deployment.connection.consumer()
+async def _rate(deployment: Deployment, race: Race) -> float:
+    consumer, count = deployment.connection.consumer(), race.count * race.agencies
     await consumer.start()
-    consumer.assign([TopicPartition(deployment.connection.topic(topic), number) for number in range(PARTITIONS)])
+    partitions = PARTITIONS if race.agencies == 1 else 1
+    topics = [deployment.connection.topic(name) for name in race.targets]
+    consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(partitions)])
     stamps: list[int] = []
     until = time.monotonic() + SECONDS
     try:
