@@ -88,8 +88,9 @@ def connection(running: Running) -> Connection:
 class Writer:
     """Writes records one by one, waits for each to be acknowledged, and remembers which were."""
 
-    def __init__(self, running: Running, size: int = 10) -> None:
+    def __init__(self, running: Running, size: int = 10, topic: str = TOPIC) -> None:
         self.acknowledged: list[str] = []
+        self._topic = topic
         self._connection = connection(running)
         self._size = size
         self._task = asyncio.create_task(self._write())
@@ -110,50 +111,48 @@ class Writer:
     async def _write(self) -> None:
         admin = self._connection.admin()
         await admin.start()
-        if TOPIC not in await admin.list_topics():
-            await admin.create_topics([NewTopic(TOPIC, 1, 1)])
+        if self._topic not in await admin.list_topics():
+            await admin.create_topics([NewTopic(self._topic, 1, 1)])
         await admin.close()
         producer, number = self._connection.producer(), 0
         await producer.start()
         try:
             while True:
-                await producer.send_and_wait(TOPIC, f"{number}:".encode().ljust(self._size, b"x"))
+                await producer.send_and_wait(self._topic, f"{number}:".encode().ljust(self._size, b"x"))
                 self.acknowledged.append(str(number))
                 number += 1
         finally:
             await asyncio.wait([asyncio.create_task(producer.stop())], timeout=3)
 
 
-async def kept(running: Running) -> list[str]:
-    """What stands in the topic."""
+async def kept(running: Running, topic: str = TOPIC) -> list[str]:
+    """What stands in a topic."""
     deployment = Deployment(running.bootstrap_servers, "", Path())
-    return [record.value.decode().partition(":")[0] for record in await deployment.read(TOPIC)]
+    return [record.value.decode().partition(":")[0] for record in await deployment.read(topic)]
 
 
-@pytest.mark.parametrize("victims", ["broker", "supervisor", "broker and supervisor"])
-async def test_after_kill_9_it_works_again_and_nothing_acknowledged_is_lost(
-    victims: str, tmp_path: Path, ups: list[Up]
-) -> None:
-    up = up_on(tmp_path / "data", ups)
-    before = up.broker
-    writer = Writer(before)
-    await writer.has_written(200)
-    for victim, pid in {"broker": before.pid, "supervisor": up.popen.pid}.items():
-        if victim in victims:
-            os.kill(pid, signal.SIGKILL)
-    if victims == "broker":
-        up.says("died", "kafka")
-        up.says("listening", "kafka", times=2)
+async def test_after_each_kill_9_it_works_again_and_nothing_acknowledged_is_lost(tmp_path: Path, ups: list[Up]) -> None:
+    data = tmp_path / "data"
+    up = up_on(data, ups)
+    port = up.broker.port
+    for number, victims in enumerate((["broker"], ["supervisor"], ["broker", "supervisor"])):
+        before, writer = up.broker, Writer(up.broker, topic=f"kept-{number}")
         await writer.has_written(200)
+        for victim, pid in {"broker": before.pid, "supervisor": up.popen.pid}.items():
+            if victim in victims:
+                os.kill(pid, signal.SIGKILL)
+        if victims == ["broker"]:
+            up.says("died", "kafka")
+            up.says("listening", "kafka", times=2)
+            await writer.has_written(200)
         await writer.stop()
-    else:
-        await writer.stop()
-        assert gone(before.pid, 30)  # the broker ends with its supervisor
-        up.popen.wait(10)
-        up = up_on(tmp_path / "data", ups)
-    assert up.broker.port == before.port
-    found = await kept(up.broker)
-    assert found[: len(writer.acknowledged)] == writer.acknowledged
+        if "supervisor" in victims:
+            assert gone(before.pid, 30)  # the broker ends with its supervisor
+            up.popen.wait(10)
+            up = up_on(data, ups)
+        assert up.broker.port == port
+        found = await kept(up.broker, f"kept-{number}")
+        assert found[: len(writer.acknowledged)] == writer.acknowledged, victims
 
 
 def mount(arguments: list[str]) -> bool:
