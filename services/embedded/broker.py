@@ -20,6 +20,7 @@ from services.embedded.ports import LOOPBACK, free, is_free, is_listening
 
 START_SECONDS = 90
 STOP_SECONDS = 20
+DYING_SECONDS = 0.3
 FULL_BYTES = 1024 * 1024
 """A disk with less room than this is taken for full when the broker has ended."""
 
@@ -133,7 +134,7 @@ class Broker:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                if (running := self.status()) is not None and is_listening(running.port):
+                if self._lives():
                     lock.close()
                     return None
                 if attempt == 20:
@@ -143,6 +144,14 @@ class Broker:
                 return lock
         lock.close()
         raise EmbeddedError(f"another process holds {self.folder}, but no broker answers there (log: {self.log})")
+
+    def _lives(self) -> bool:
+        """Whether a broker runs here and goes on running: one that was just killed still listens for a moment."""
+        for _ in range(2):
+            if (running := self.status()) is None or not is_listening(running.port):
+                return False
+            time.sleep(DYING_SECONDS)
+        return True
 
     def _already(self, port: int | None) -> Running:
         running = self.status()

@@ -8,6 +8,7 @@ from collections import Counter
 
 from services.embedded.broker import Broker
 from tests.broker.deployment import ALL, Deployment, Process
+from tests.broker.test_embedded import gone
 from tests.chaos.hurt import WORKING
 
 FAULTS = ("kill", "kill", "trap", "trap", "terminate", "join", "freeze", "stand")
@@ -86,6 +87,7 @@ class Fire:
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
         self.done["broker"] += 1
+        assert gone(running.pid, 30)
         # In this thread: an owned broker lives as long as the thread that started it.
         self._broker.start(print, running.port, owned=True)
 
