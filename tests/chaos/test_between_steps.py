@@ -15,7 +15,7 @@ OTHERS = tuple(name for name in ALL if name != "announcements")
 PATIENT = {"HERALD_KAFKA__TRANSACTION_TIMEOUT_MS": "60000"}
 """Only the heir's fencing ends the transaction of a frozen owner."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 async def test_killed_between_any_two_steps_nothing_is_lost_or_repeated(kafka: str, tmp_path: Path) -> None:
