@@ -27,6 +27,7 @@ check: $(STAMP) ## types, lint, format, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m services.gateway.door.describe --check
 
 # Most tests wait for Kafka: three files at a time, each worker with a broker of its own.
 test: check ## everything, with the long counts divided
@@ -42,9 +43,10 @@ format: $(STAMP) ## format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(STAMP) ## write the JSON Schemas, topics.yaml and examples anew
+schemas: $(STAMP) ## write the JSON Schemas, topics.yaml, openapi.yaml and examples anew
 	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m tests.contract.examples
+	$(BIN)/python -m services.gateway.door.describe
 
 lock: $(STAMP) ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -o requirements.lock

@@ -16,6 +16,7 @@ from schemas.acknowledgement import (
 )
 from schemas.alert import AlertIssued, DisclosureMade
 from schemas.announcement import AnnouncementRecorded, AnnouncementRevised, AnnouncementWithdrawn
+from schemas.credential import CredentialIssued, CredentialRevoked
 from schemas.envelope import Data
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
 from schemas.registry import Registry
@@ -160,6 +161,18 @@ TOPICS: tuple[Topic, ...] = (
         ("operator",),
         ("gateway", "announcements", "windows", "notifier"),
         (Registry,),
+    ),
+    Topic(
+        "credentials",
+        "tokens of the HTTP door by their hashes; the last word on each",
+        "token id",
+        True,
+        "compact",
+        None,
+        INTERNAL_BYTES,
+        ("operator",),
+        ("door",),
+        (CredentialIssued, CredentialRevoked),
     ),
     Topic(
         "state.{service}",

@@ -15,7 +15,7 @@ from schemas.release import Release, ReleaseWithdrawn
 from schemas.release_file import load
 from schemas.values import rfc3339
 from schemas.yaml_file import FileError
-from services.cli import exchange, session
+from services.cli import door, exchange, session
 
 Lab = Annotated[str, typer.Option("--lab", envvar="HERALD_LAB", help="The lab that speaks.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the receipt, in all.")]
@@ -31,6 +31,7 @@ StatedAt = Annotated[
 def announce(
     file: Annotated[Path, typer.Argument(help="The release, YAML or JSON.")],
     lab: Lab,
+    api: door.Api = None,
     timeout: Timeout = 30.0,
     event_id: EventId = None,
     stated_at: StatedAt = None,
@@ -42,7 +43,7 @@ def announce(
 
     Exit codes: 0 accepted or unchanged, 3 refused, 4 no answer in time, 2 usage or an unusable file.
 
-    Example: herald announce release.yaml --lab aurora-labs
+    Example: herald announce release.yaml --lab aurora-labs --api https://herald.example
     """
     with _forgiving(no_fail):
         release = load(file.read_text(encoding="utf-8"))
@@ -51,12 +52,13 @@ def announce(
             data["stated_at"] = rfc3339(stated_at)
         event = _event("herald.release.announced.v1", lab, event_id, data)
         about = f"{lab}/{release.reference}"
-        raise typer.Exit(_speak(event, lab, about, timeout, as_json, strict))
+        raise typer.Exit(_speak(event, lab, api, about, timeout, as_json, strict))
 
 
 def withdraw(
     release: Annotated[str, typer.Argument(help="Its reference, or `<lab>/<reference>`.")],
     lab: Lab,
+    api: door.Api = None,
     timeout: Timeout = 30.0,
     event_id: EventId = None,
     stated_at: StatedAt = None,
@@ -75,7 +77,7 @@ def withdraw(
         except ValidationError as error:
             raise FileError(explain(error, Release)) from None
         event = _event("herald.release.withdrawn.v1", lab, event_id, data)
-        raise typer.Exit(_speak(event, lab, f"{lab}/{reference}", timeout, as_json, strict=False))
+        raise typer.Exit(_speak(event, lab, api, f"{lab}/{reference}", timeout, as_json, strict=False))
 
 
 def _event(kind: str, lab: str, event_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
@@ -89,9 +91,14 @@ def _event(kind: str, lab: str, event_id: str | None, data: dict[str, Any]) -> d
     }
 
 
-def _speak(event: dict[str, Any], lab: str, about: str, timeout: float, as_json: bool, strict: bool) -> int:
-    connection = session.connect(session.settings())
-    outcome = asyncio.run(exchange.exchange(connection, "releases", lab, event, timeout))
+def _speak(
+    event: dict[str, Any], lab: str, api: str | None, about: str, timeout: float, as_json: bool, strict: bool
+) -> int:
+    if api is not None:
+        outcome = asyncio.run(door.submit(api, event, timeout))
+    else:
+        connection = session.connect(session.settings())
+        outcome = asyncio.run(exchange.exchange(connection, "releases", lab, event, timeout))
     return exchange.tell(outcome, as_json, about, strict=strict)
 
 

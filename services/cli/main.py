@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from services.cli import ack, alerts, announce, dead_letters, kafka, offboard, receipts, registry, run, up, windows
+from services.cli import (
+    ack,
+    alerts,
+    announce,
+    dead_letters,
+    kafka,
+    offboard,
+    read_model,
+    receipts,
+    registry,
+    run,
+    tokens,
+    up,
+    windows,
+)
 from services.cli.demo import command as demo
 
 app = typer.Typer(
@@ -34,6 +48,8 @@ app.command("ack")(ack.ack)
 app.command("windows")(windows.windows)
 app.command("receipts")(receipts.receipts)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(tokens.app, name="tokens")
+app.add_typer(read_model.app, name="read-model")
 
 
 def _version(wanted: bool) -> None:

@@ -34,11 +34,23 @@ def use_kafka(settings: Settings, data: Path, progress: Progress, port: int | No
 
 
 def supervisor(
-    data: Path, bootstrap_servers: str, show: Callable[[Happened], None], env: dict[str, str] | None = None
+    data: Path,
+    bootstrap_servers: str,
+    show: Callable[[Happened], None],
+    env: dict[str, str] | None = None,
+    door_port: int | None = None,
 ) -> Supervisor:
-    """Every service, not yet started."""
-    shared = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers, "HERALD_LOG_FORMAT": "json", **(env or {})}
+    """Every service, not yet started; with a port for it, the HTTP door as well."""
+    shared = {
+        "HERALD_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
+        "HERALD_DATA": str(data.absolute()),
+        "HERALD_LOG_FORMAT": "json",
+        **(env or {}),
+    }
     programs = [Program(name, [sys.executable, "-m", f"services.{name}"], shared) for name in SERVICES]
+    if door_port:
+        command = [sys.executable, "-m", "services.gateway.door"]
+        programs.append(Program("door", command, shared | {"HERALD_DOOR__PORT": str(door_port)}))
     return Supervisor(data, programs, show)
 
 

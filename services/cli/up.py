@@ -11,6 +11,7 @@ from schemas.registry import Registry
 from services.cli import session, stack
 from services.embedded import EmbeddedError
 from services.embedded.broker import Broker
+from services.embedded.ports import free
 from services.embedded.supervisor import Happened
 from services.kernel.connection import Connection
 from services.kernel.provision import provision
@@ -51,10 +52,14 @@ async def _run(settings: Settings, data: Path, servers: str, broker: Broker | No
         line = f"{happened.name} {happened.what}: {happened.detail}"
         session.say(as_json, line, what=happened.what, name=happened.name, detail=happened.detail)
 
-    services = stack.supervisor(data, servers, show)
+    door_port = settings.door.port or free()
+    services = stack.supervisor(data, servers, show, door_port=door_port)
     await services.start()
     try:
         await stack.wait_ready(services)
+        scheme = "https" if settings.door.tls_certfile else "http"
+        where = f"{scheme}://{settings.door.host}:{door_port}"
+        session.say(as_json, f"the door listens on {where}", what="listening", name="door", detail=where)
         hint = "" if kept else "; no registry yet: `herald registry apply deploy/registry.yaml`"
         session.say(as_json, f"ready, press Ctrl-C to stop{hint}", what="ready", name="herald", detail=_now())
         keeping = asyncio.create_task(_keep_alive(broker, as_json)) if broker is not None else None

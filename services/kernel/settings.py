@@ -40,6 +40,19 @@ class ClockSettings(BaseModel):
     starts_from: Instant | None = Field(default=None, description="Herald's time at that instant; absent: the same")
 
 
+class DoorSettings(BaseModel):
+    """The HTTP door."""
+
+    host: str = Field(default="127.0.0.1", description="where it listens; beyond loopback only with TLS or a proxy")
+    port: int = Field(default=0, ge=0, le=65535, description="0: any free port")
+    tls_certfile: Path | None = None
+    tls_keyfile: Path | None = None
+    behind_proxy: bool = Field(default=False, description="a proxy ends TLS in front of it")
+    database: SecretStr = Field(default=SecretStr(""), description="URL of the read model; empty: SQLite in `data`")
+    requests_per_second: float = Field(default=20.0, gt=0, description="of one identity, in the long run")
+    burst: int = Field(default=100, ge=1, description="of one identity, at once")
+
+
 class Settings(BaseSettings):
     """What all services and the command line share."""
 
@@ -47,6 +60,7 @@ class Settings(BaseSettings):
 
     kafka: KafkaSettings = KafkaSettings()
     clock: ClockSettings = ClockSettings()
+    door: DoorSettings = DoorSettings()
     partitions: int = Field(default=6, ge=1, le=1024, description="of internal topics; fixed when provisioned")
     data: Path = Field(default=Path(".herald"), description="data directory of the embedded Kafka and of `herald up`")
     http_host: str = Field(default="127.0.0.1", description="where metrics and health are served")

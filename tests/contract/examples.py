@@ -4,10 +4,29 @@ Usage: python -m tests.contract.examples
 """
 
 import json
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from schemas.credential import CredentialIssued, CredentialRevoked
+from schemas.envelope import Data, derived_id, encode
 from schemas.topics import EVENTS
 from tests.simulation.world import World, at
+
+WHEN = datetime(2027, 3, 1, tzinfo=UTC)
+TOKEN = (
+    CredentialIssued(
+        token_id="5f0c1d2e3a4b",
+        participant="lab",
+        name="release pipeline",
+        secret_sha256=sha256(b"shown once").hexdigest(),
+        issued_at=WHEN,
+        expires_at=WHEN + timedelta(days=90),
+    ),
+    CredentialRevoked(token_id="5f0c1d2e3a4b", participant="lab", revoked_at=WHEN + timedelta(days=7)),
+)
+"""What operators do, which is in no life of a release."""
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "schemas" / "examples"
 
@@ -24,6 +43,10 @@ def life() -> World:
     return world.send("releases.lab", "/labs/other", "release.withdrawn", {"reference": "m-2"})
 
 
+def _by_an_operator(data: Data) -> Any:
+    return data.stamped(cause=derived_id("example"), ordinal=0, source="/services/operator", time=WHEN)
+
+
 def examples() -> dict[Path, str]:
     """The first event of each type."""
     world = life()
@@ -32,6 +55,8 @@ def examples() -> dict[Path, str]:
         for record in records if not topic.startswith(("state.", "dead")) else ():
             event = json.loads(record.value or b"{}")
             found.setdefault(event["type"], json.dumps(event, indent=2, ensure_ascii=False) + "\n")
+    for data in TOKEN:
+        found[data.type] = json.dumps(json.loads(encode(_by_an_operator(data))), indent=2) + "\n"
     missing = {data.type for data in EVENTS} - found.keys()
     assert not missing, f"no example of {sorted(missing)}"
     return {EXAMPLES / f"{kind}.json": text for kind, text in found.items()}

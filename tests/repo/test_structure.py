@@ -40,7 +40,7 @@ def test_deciders_import_the_standard_library_schemas_and_their_own_room_only(pa
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_service_imports_another(room: str) -> None:
-    for path in (ROOT / "services" / room).glob("*.py"):
+    for path in (ROOT / "services" / room).rglob("*.py"):
         others = {f"services.{other}" for other in (*ROOMS, "cli", "embedded") if other != room}
         assert not {name for name in imports(path) if ".".join(name.split(".")[:2]) in others}, path
 

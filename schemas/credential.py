@@ -1,0 +1,41 @@
+"""A token of a lab or an agency for the HTTP door: what is known of it, never the token itself."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from schemas.envelope import Data
+from schemas.values import Instant, Line, ParticipantId
+
+TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _CredentialEvent(Data):
+    token_id: TokenId
+    participant: ParticipantId
+
+    def topics(self) -> tuple[str, ...]:
+        return ("credentials",)
+
+    def subject(self) -> str:
+        return self.token_id
+
+
+class CredentialIssued(_CredentialEvent):
+    """A token was issued. It was shown once; what is kept is its hash."""
+
+    type: ClassVar[str] = "herald.credential.issued.v1"
+
+    name: Line = Field(description="what it is for, in the operator's words")
+    secret_sha256: Sha256 = Field(description="of its secret part, which is 32 random bytes")
+    issued_at: Instant
+    expires_at: Instant
+
+
+class CredentialRevoked(_CredentialEvent):
+    """A token is no longer taken."""
+
+    type: ClassVar[str] = "herald.credential.revoked.v1"
+
+    revoked_at: Instant

@@ -1,0 +1,96 @@
+"""`herald tokens issue | list | revoke`: who may speak through the HTTP door."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from schemas.registry import Registry
+from schemas.values import Duration, Strict, rfc3339
+from services.cli import session
+from services.kernel import credential_log
+from services.kernel.clock import SystemClock
+from services.kernel.connection import Connection
+from services.kernel.registry_log import versions
+from services.kernel.settings import SettingsError
+
+app = typer.Typer(no_args_is_help=True, help="Tokens for the HTTP door: named, expiring, shown once, kept as hashes.")
+
+Participant = Annotated[str, typer.Argument(help="The lab or agency.")]
+
+
+class _Lasting(Strict):
+    lasts: Duration
+
+
+@app.command("issue")
+def issue(
+    participant: Participant,
+    name: Annotated[str, typer.Option("--name", help="What it is for.")],
+    lasts: Annotated[str, typer.Option("--for", help="How long it is taken: P90D.")] = "P90D",
+    as_json: session.Json = False,
+) -> None:
+    """Issue a token. It is shown once: keep it where your CI or desk keeps its secrets.
+
+    Example: herald tokens issue aurora-labs --name "release pipeline" --for P90D
+    """
+    asyncio.run(_issue(participant, name, _duration(lasts), as_json))
+
+
+@app.command("list")
+def list_(as_json: session.Json = False) -> None:
+    """List the tokens that are not revoked: whose, what for, until when.
+
+    Example: herald tokens list
+    """
+    for one in asyncio.run(credential_log.issued(session.connect(session.settings()))).values():
+        until = rfc3339(one.expires_at)
+        line = f"{one.token_id}  {one.participant:20} until {until}  {one.name}"
+        session.say(as_json, line, token_id=one.token_id, participant=one.participant, name=one.name, expires_at=until)
+
+
+@app.command("revoke")
+def revoke(
+    token_id: Annotated[str, typer.Argument(help="Its id, as `herald tokens list` shows it.")],
+    as_json: session.Json = False,
+) -> None:
+    """Revoke a token: from now on it is not taken.
+
+    Example: herald tokens revoke 5f0c1d2e3a4b
+    """
+    asyncio.run(_revoke(token_id, as_json))
+
+
+async def _issue(participant: str, name: str, lasts: timedelta, as_json: bool) -> None:
+    settings = session.settings()
+    connection = session.connect(settings)
+    registry = await _registry(connection)
+    if participant not in {*registry.labs, *registry.agencies}:
+        raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
+    token = await credential_log.issue(connection, participant, name, lasts, SystemClock(settings.clock).now())
+    session.note(f"token {token.token_id} of {participant}, for {name}; it is not shown again:")
+    session.say(as_json, str(token), token=str(token), token_id=token.token_id, participant=participant)
+
+
+async def _revoke(token_id: str, as_json: bool) -> None:
+    settings = session.settings()
+    connection = session.connect(settings)
+    known = (await credential_log.issued(connection)).get(token_id)
+    if known is None:
+        raise SettingsError(f"{token_id} is no token that is in force: `herald tokens list` shows those")
+    await credential_log.revoke(connection, known, SystemClock(settings.clock).now())
+    session.say(as_json, f"token {token_id} of {known.participant} is revoked", token_id=token_id, outcome="revoked")
+
+
+async def _registry(connection: Connection) -> Registry:
+    kept = await versions(connection)
+    return kept[-1] if kept else Registry()
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return _Lasting.model_validate_json(json.dumps({"lasts": text})).lasts
+    except ValueError:
+        raise SettingsError(f"--for {text}: write a duration, such as P90D or PT12H") from None

@@ -1,0 +1,103 @@
+"""`python -m services.gateway.door`: serves the door until a signal comes.
+
+Exit codes: 0 ended as told, 1 failed, 2 settings that cannot work.
+"""
+
+import asyncio
+import ipaddress
+import sys
+
+import uvicorn
+from aiokafka.errors import KafkaConnectionError
+
+from services.gateway.door.app import door
+from services.kernel.health import HealthServer
+from services.kernel.observe import configure, log
+from services.kernel.settings import Settings, SettingsError, load
+
+LAST_SECONDS = 5
+
+
+class Server(uvicorn.Server):
+    """Tells open streams to end as soon as a signal comes, so that they hold up no shutdown."""
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """As uvicorn does, and says so to the routes."""
+        self.config.app.state.stopping.set()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+
+
+def check(settings: Settings) -> None:
+    """Raises SettingsError where tokens would travel in the clear."""
+    door_settings = settings.door
+    loopback = door_settings.host == "localhost" or _is_loopback(door_settings.host)
+    if not (loopback or door_settings.tls_certfile or door_settings.behind_proxy):
+        raise SettingsError(
+            f"HERALD_DOOR__HOST {door_settings.host} is not loopback: set HERALD_DOOR__TLS_CERTFILE and "
+            "HERALD_DOOR__TLS_KEYFILE, or HERALD_DOOR__BEHIND_PROXY=true where a proxy ends TLS"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until a signal comes."""
+    app = door(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.door.host,
+        port=settings.door.port,
+        ssl_certfile=settings.door.tls_certfile,
+        ssl_keyfile=settings.door.tls_keyfile,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=settings.door.behind_proxy,
+        timeout_graceful_shutdown=LAST_SECONDS,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    server = Server(config)
+
+    def problems() -> dict[str, str]:
+        found = {} if server.started else {"door": "does not listen yet"}
+        return found | ({"projection": app.state.projector.problem} if app.state.projector.problem else {})
+
+    health = HealthServer(settings.http_host, settings.http_port, problems)
+    health.start()
+    try:
+        await server.serve()
+    finally:
+        health.stop()
+    if not server.started:
+        raise SettingsError(f"HERALD_DOOR__PORT: cannot listen on {settings.door.host}:{settings.door.port}")
+
+
+def main() -> None:
+    """Runs the door; whatever goes wrong is one line."""
+    try:
+        settings = load()
+        configure(settings, "door")
+        check(settings)
+        asyncio.run(serve(settings))
+    except SettingsError as error:
+        sys.exit(_failed(str(error), 2))
+    except KafkaConnectionError as error:
+        sys.exit(_failed(f"cannot reach Kafka: {error}", 1))
+    except Exception as error:
+        log.error("service_failed", exc_info=error)
+        sys.exit(_failed(f"{type(error).__name__}: {error}", 1))
+
+
+def _failed(why: str, code: int) -> int:
+    print(f"herald door: {why}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Wires the door: what it follows, what it asks, and its routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from services.gateway.door import agencies, labs, problem
+from services.gateway.door.directory import Directory
+from services.gateway.door.edge import Edge
+from services.gateway.door.guard import Guard
+from services.gateway.door.identity import Gatekeeper
+from services.gateway.model.database import migrate, open_database
+from services.gateway.model.projector import Projector
+from services.gateway.model.reading import Reading
+from services.kernel.connection import Connection
+from services.kernel.settings import Settings
+
+ABOUT = (
+    "Herald carries a lab's early-access announcements to the agencies they concern. It is voluntary: nothing here "
+    "approves, licenses or holds up a release."
+)
+
+
+def routes() -> FastAPI:
+    """The routes alone, with nothing behind them: what the OpenAPI description is made from."""
+    app = FastAPI(
+        title="Herald", version=version("herald-early-access"), description=ABOUT, docs_url=None, redoc_url=None
+    )
+    app.include_router(labs.router, tags=["labs"])
+    app.include_router(agencies.router, tags=["agencies"])
+    app.add_exception_handler(problem.Problem, problem.on_problem)
+    app.add_exception_handler(HTTPException, problem.on_http)
+    app.add_exception_handler(RequestValidationError, problem.on_invalid)
+    app.add_middleware(Guard)
+    return app
+
+
+def door(settings: Settings) -> FastAPI:
+    """The door, which starts what it stands on with its lifespan."""
+    app = routes()
+    state = app.state
+    connection, engine = Connection(settings.kafka), open_database(settings)
+    state.directory = Directory(connection)
+    state.projector = Projector(connection, engine, settings.partitions, lambda: state.directory.registry)
+    state.reading = Reading(engine)
+    state.edge = Edge(connection, state.directory, state.projector, state.reading)
+    state.gatekeeper = Gatekeeper(state.directory, settings.door)
+    state.stopping = asyncio.Event()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await migrate(engine)
+        await state.edge.start()
+        tasks = [asyncio.create_task(state.directory.run())]
+        await state.directory.ready.wait()
+        tasks.append(asyncio.create_task(state.projector.run()))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await state.edge.stop()
+            await engine.dispose()
+
+    app.router.lifespan_context = lifespan
+    return app

@@ -1,0 +1,54 @@
+"""Bodies: their content type, and how strictly they are read. And what every route may answer."""
+
+import asyncio
+from typing import Any
+
+from fastapi import Request
+
+from services.gateway.door.edge import readable
+from services.gateway.door.problem import MEDIA_TYPE, Body, Problem
+
+CLOUD_EVENT = "application/cloudevents+json"
+LARGEST = 2**63 - 1
+"""No offset is larger."""
+
+BODY_SECONDS = 15.0
+
+_REFUSALS = {
+    400: "unreadable",
+    401: "no token that is taken",
+    403: "not for this identity",
+    408: "the body did not come in time",
+    404: "not there, or somebody else's",
+    409: "out of order: the receipt says why",
+    413: "too large",
+    415: "another content type",
+    422: "readable, but not as the schema says: field, rule and remedy",
+    429: "too many requests: Retry-After says how long",
+    503: "Kafka cannot be reached",
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"description": "Kafka has the event; its receipt will follow"},
+    **{
+        status: {"description": words, "model": Body, "content": {MEDIA_TYPE: {}}}
+        for status, words in _REFUSALS.items()
+    },
+}
+
+
+def json_body(schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
+    """The OpenAPI of a body that Herald reads itself."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+async def read(request: Request, media_type: str = "application/json") -> dict[str, Any]:
+    """The object in a body. Raises Problem: another content type, unreadable, too large, too slow."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != media_type:
+        raise Problem(415, "unsupported_media_type", f"send {media_type}")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.body()
+    except TimeoutError:
+        raise Problem(408, "too_slow", f"a body must be here within {BODY_SECONDS:g} seconds") from None
+    return readable(body)

@@ -1,0 +1,54 @@
+"""Who is who: follows the registry and the tokens, from the beginning, in memory."""
+
+import asyncio
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.envelope import reader
+from schemas.registry import Registry
+from services.kernel.connection import Connection
+from services.kernel.credential_log import CREDENTIALS_TOPIC, Tokens
+from services.kernel.ledger import REGISTRY_TOPIC
+from services.kernel.observe import log
+
+
+class Directory:
+    """The registry in force, and the tokens that are taken."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.registry = Registry()
+        self.tokens = Tokens()
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follows until it is cancelled."""
+        registry = TopicPartition(self._connection.topic(REGISTRY_TOPIC), 0)
+        tokens = TopicPartition(self._connection.topic(CREDENTIALS_TOPIC), 0)
+        consumer = self._connection.consumer()
+        await consumer.start()
+        try:
+            consumer.assign([registry, tokens])
+            await consumer.seek_to_beginning(registry, tokens)
+            ends = await consumer.end_offsets([registry, tokens])
+            while True:
+                try:
+                    if not self.ready.is_set() and all([await consumer.position(s) >= e for s, e in ends.items()]):
+                        self.ready.set()
+                    # One after the other: a partition that cannot be read takes nothing of the other with it.
+                    for source in (registry, tokens):
+                        for record in (await consumer.getmany(source, timeout_ms=100)).get(source, []):
+                            self._take(source == registry, record.value)
+                except KafkaError as error:
+                    log.warning("directory_unreadable", error=repr(error))
+                    await asyncio.sleep(1)
+        finally:
+            await consumer.stop()
+
+    def _take(self, is_registry: bool, value: bytes) -> None:
+        if is_registry:
+            self.registry = reader(Registry).validate_json(value, extra="ignore").data
+            log.info("registry_version", version=self.registry.version)
+        else:
+            self.tokens.take(value)

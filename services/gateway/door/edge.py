@@ -1,0 +1,124 @@
+"""Writes events to a participant's edge topic, and waits for the receipts. There is one way in: this is no other."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.command import Taken
+from schemas.envelope import CONTENT_TYPE
+from schemas.receipt import Answered, Coordinates, ReceiptRefused
+from services.gateway.decide import decide
+from services.gateway.door.directory import Directory
+from services.gateway.door.identity import Identity
+from services.gateway.door.problem import Problem, refused
+from services.gateway.model.projector import Projector
+from services.gateway.model.reading import Reading
+from services.gateway.parse import Unreadable, parse
+from services.kernel.connection import Connection
+
+SEND_SECONDS = 10.0
+_FAMILIES = {"lab": "releases", "agency": "acks"}
+_SOURCES = {"lab": "labs", "agency": "agencies"}
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An event that Kafka has. Its receipt lies at `receipts_from` or behind it."""
+
+    event_id: str
+    receipts_from: int
+
+
+def readable(body: bytes) -> dict[str, Any]:
+    """A body as strictly read as a record of an edge. Raises Problem."""
+    found = parse(body)
+    if isinstance(found, Unreadable):
+        raise refused((found.reason,))
+    return found.attributes
+
+
+def event(identity: Identity, kind: str, data: dict[str, Any], event_id: str | None) -> dict[str, Any]:
+    """A CloudEvent of this identity around what it says."""
+    return {
+        "specversion": "1.0",
+        "id": event_id or str(uuid4()),
+        "source": f"/{_SOURCES[identity.role]}/{identity.participant}",
+        "type": kind,
+        "data": data,
+    }
+
+
+class Edge:
+    """The door's producer, and the receipts that answer what it wrote."""
+
+    def __init__(self, connection: Connection, directory: Directory, projector: Projector, reading: Reading) -> None:
+        self._connection = connection
+        self._directory = directory
+        self._projector = projector
+        self._reading = reading
+        self._producer: AIOKafkaProducer = connection.producer()
+        self._probe = connection.consumer(isolation_level="read_uncommitted")
+
+    async def start(self) -> None:
+        """Connects."""
+        await self._producer.start()
+        await self._probe.start()
+
+    async def stop(self) -> None:
+        """Sends what is still to be sent, and disconnects."""
+        await self._producer.stop()
+        await self._probe.stop()
+
+    async def submit(self, identity: Identity, said: dict[str, Any]) -> Submitted:
+        """Writes an event; when it returns, Kafka has it on all replicas.
+
+        Raises Problem for what the edge would refuse by form or origin (nothing is written then), and 503 when Kafka
+        does not confirm it: the event may or may not stand there, and saying the same again is harmless.
+        """
+        family = _FAMILIES[identity.role]
+        value = json.dumps(said, ensure_ascii=False).encode()
+        self._check(f"{family}.{identity.participant}", value)
+        receipts = TopicPartition(self._connection.topic(f"receipts.{identity.participant}"), 0)
+        topic = self._connection.topic(f"{family}.{identity.participant}")
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                start = (await self._probe.end_offsets([receipts]))[receipts]
+                headers = [("content-type", CONTENT_TYPE.encode())]
+                await self._producer.send_and_wait(topic, value, headers=headers)
+        except (KafkaError, TimeoutError):
+            text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
+            raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
+        return Submitted(str(said["id"]), start)
+
+    async def receipt(self, identity: Identity, submitted: Submitted, seconds: float) -> dict[str, Any] | None:
+        """The receipt of an event, waited for at most so long. Raises Problem when it is a refusal."""
+        found = await self.found(identity, submitted.event_id, submitted.receipts_from, seconds)
+        if found is not None and found["type"] == ReceiptRefused.type:
+            raise refused(ReceiptRefused.model_validate_json(json.dumps(found["data"]), extra="ignore").reasons)
+        return found
+
+    async def found(self, identity: Identity, event_id: str, start: int, seconds: float) -> dict[str, Any] | None:
+        """The first answer to an event at or behind an offset, refusal or not."""
+        until = time.monotonic() + seconds
+        while True:
+            text = await self._reading.receipt(identity.participant, event_id, start)
+            if text is not None:
+                answer: dict[str, Any] = json.loads(text)
+                return answer
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            await self._projector.changed(min(left, 1.0))
+
+    def _check(self, topic: str, value: bytes) -> None:
+        now, where = datetime.now(UTC), Coordinates(topic=topic, partition=0, offset=0)
+        for emitted in decide(None, Taken(where, value, now, self._directory.registry), now):
+            if isinstance(emitted, Answered) and isinstance(emitted.receipt, ReceiptRefused):
+                raise refused(emitted.receipt.reasons)

@@ -1,0 +1,70 @@
+"""What surrounds every request: a request id, a bound on the body, headers that keep browsers strict, one log line."""
+
+import time
+from uuid import uuid4
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schemas.values import MAX_EVENT_BYTES
+from services.gateway.door.problem import Problem, answer
+from services.kernel.observe import log
+
+MAX_BODY_BYTES = MAX_EVENT_BYTES + 4096
+_STRICT = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Guard:
+    """ASGI middleware, the outermost."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on. A body that is too large is answered with 413 as soon as that is known."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"], state["headers"] = str(uuid4()), {}
+        began, status, taken = time.monotonic(), 500, 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise Problem(413, "too_large", f"a body is at most {MAX_BODY_BYTES} bytes")
+            return message
+
+        async def strict(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in {**_STRICT, "X-Request-Id": state["request_id"], **state["headers"]}.items():
+                    headers[name] = value
+            await send(message)
+
+        try:
+            await self._app(scope, bounded, strict)
+        except Problem as problem:
+            await answer(Request(scope), problem)(scope, receive, strict)
+        finally:
+            # The route, not the path: no id of a person's choosing is logged.
+            log.info(
+                "request",
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", None),
+                status=status,
+                seconds=round(time.monotonic() - began, 4),
+                participant=state.get("participant"),
+                request_id=state["request_id"],
+            )

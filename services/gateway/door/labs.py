@@ -1,0 +1,119 @@
+"""What labs do over HTTP: announce, withdraw, look at their own releases and receipts."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
+from schemas.values import Uuid
+from services.gateway.door.bodies import ANSWERS, CLOUD_EVENT, LARGEST, json_body, read
+from services.gateway.door.edge import event
+from services.gateway.door.identity import Anyone, Identity, Lab
+from services.gateway.door.problem import Problem
+
+router = APIRouter()
+
+Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait for the receipt; 0: 202 at once")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="the event's id: the same again gets the same receipt",
+    ),
+]
+
+
+class Pending(BaseModel):
+    """Kafka has the event; its receipt will be at `receipt_url`."""
+
+    event_id: str
+    receipt_url: str
+
+
+class ReleaseView(BaseModel):
+    """A lab's own release: what it said last, the window, and everything that it was answered."""
+
+    release_id: str
+    withdrawn: bool
+    announcement: dict[str, Any] = Field(description="as in herald.announcement.recorded.v1")
+    window: dict[str, Any] | None = Field(description="as in herald.window.scheduled.v1; null: not decided yet")
+    receipts: list[dict[str, Any]] = Field(description="receipts, oldest first")
+    disclosures: list[dict[str, Any]] = Field(description="each agency that was told, when, and of what")
+
+
+@router.post("/v1/releases", responses=ANSWERS, openapi_extra=json_body({"$ref": "json/release-file.json"}))
+async def announce(request: Request, lab: Lab, wait: Wait = 0, key: Key = None) -> Response:
+    """Announces a release, or what has changed of it: the whole statement each time. The same again is a no-op."""
+    data = await read(request)
+    return await speak(request, lab, event(lab, ReleaseAnnounced.type, data, key), wait)
+
+
+@router.post("/v1/releases/{release_id}/withdrawal", responses=ANSWERS)
+async def withdraw(
+    request: Request, lab: Lab, release_id: Annotated[Uuid, Path()], wait: Wait = 0, key: Key = None
+) -> Response:
+    """Withdraws a release. It erases nothing; announcing it again is a new life of it."""
+    announcement = await request.app.state.reading.announcement(lab.participant, release_id)
+    if announcement is None:
+        raise Problem(404, "unknown_release", "no release of yours has this id")
+    data = {"reference": announcement["statement"]["reference"]}
+    return await speak(request, lab, event(lab, ReleaseWithdrawn.type, data, key), wait)
+
+
+@router.get("/v1/releases/{release_id}", responses=ANSWERS)
+async def release(request: Request, lab: Lab, release_id: Annotated[Uuid, Path()]) -> ReleaseView:
+    """A release of one's own, its window, its receipts, and each agency that was told, when."""
+    reading = request.app.state.reading
+    announcement = await reading.announcement(lab.participant, release_id)
+    if announcement is None:
+        raise Problem(404, "unknown_release", "no release of yours has this id")
+    answers = await reading.receipts(lab.participant, release_id)
+    return ReleaseView(
+        release_id=release_id,
+        withdrawn=announcement.pop("withdrawn"),
+        announcement=announcement,
+        window=await reading.window(lab.participant, release_id),
+        receipts=[one for one in answers if ".receipt." in one["type"]],
+        disclosures=[one for one in answers if ".disclosure." in one["type"]],
+    )
+
+
+@router.post(
+    "/v1/events", responses=ANSWERS, openapi_extra=json_body({"type": "object"}, "application/cloudevents+json")
+)
+async def submit(request: Request, anyone: Anyone, wait: Wait = 0) -> Response:
+    """Takes a structured CloudEvent, as it would stand on the sender's own topic in Kafka."""
+    said = await read(request, CLOUD_EVENT)
+    return await speak(request, anyone, said, wait)
+
+
+@router.get("/v1/receipts/{event_id:path}", responses=ANSWERS)
+async def receipt(
+    request: Request,
+    anyone: Anyone,
+    event_id: Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")],
+    start: Annotated[int, Query(alias="from", ge=0, le=LARGEST, description="as the 202 said")] = 0,
+    wait: Wait = 0,
+) -> Response:
+    """The receipt of an event of one's own, a refusal too. 404 while there is none."""
+    found = await request.app.state.edge.found(anyone, event_id, start, wait)
+    if found is None:
+        raise Problem(404, "no_receipt", "no event of yours with this id has been answered yet")
+    return JSONResponse(found, media_type=CLOUD_EVENT)
+
+
+async def speak(request: Request, identity: Identity, said: dict[str, Any], wait: float) -> Response:
+    """Hands an event to the edge: 200 with its receipt, a problem when that refuses, 202 when it is still to come."""
+    edge = request.app.state.edge
+    submitted = await edge.submit(identity, said)
+    found = await edge.receipt(identity, submitted, wait) if wait else None
+    if found is not None:
+        return JSONResponse(found, media_type=CLOUD_EVENT)
+    url = f"/v1/receipts/{quote(submitted.event_id)}?from={submitted.receipts_from}"
+    pending = Pending(event_id=submitted.event_id, receipt_url=url)
+    return JSONResponse(pending.model_dump(), 202, headers={"Location": url})

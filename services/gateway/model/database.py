@@ -1,0 +1,58 @@
+"""The database behind the read model: SQLite in the data directory, or PostgreSQL by URL."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from services.gateway.model.tables import METADATA
+from services.kernel.settings import Settings, SettingsError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+def open_database(settings: Settings) -> AsyncEngine:
+    """The engine for HERALD_DOOR__DATABASE. Raises SettingsError for a database of another kind."""
+    url = settings.door.database.get_secret_value()
+    if not url:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        url = f"sqlite:///{(settings.data / 'door.db').absolute()}"
+    kind, _, rest = url.partition("://")
+    if kind not in _DRIVERS:
+        raise SettingsError("HERALD_DOOR__DATABASE: write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    engine = create_async_engine(f"{_DRIVERS[kind]}://{rest}")
+    if kind == "sqlite":
+        event.listen(engine.sync_engine, "connect", _write_ahead)
+    return engine
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Brings the tables to what this version expects."""
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+
+
+async def empty(engine: AsyncEngine) -> None:
+    """Forgets everything, so that it is projected anew."""
+    async with engine.begin() as connection:
+        for table in METADATA.sorted_tables:
+            await connection.execute(table.delete())
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _write_ahead(connection: Any, _: Any) -> None:
+    """Readers do not wait for the writer."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.close()

@@ -1,0 +1,1 @@
+"""How the read model's tables came to be, step by step."""

