@@ -109,7 +109,9 @@ TOPICS: tuple[Topic, ...] = (
     _internal("releases", "labs' events, origin proven", ("gateway",), ("announcements",), *RELEASES),
     _internal("acks", "agencies' answers, origin proven", ("gateway",), ("acknowledgements",), *ACKS),
     _internal("announcements", "recorded statements", ("announcements",), ("windows",), *ANNOUNCEMENTS),
-    _internal("windows", "windows as they change", ("windows",), ("notifier", "acknowledgements"), *WINDOWS),
+    _internal(
+        "windows", "windows as they change", ("windows",), ("notifier", "acknowledgements", "operator"), *WINDOWS
+    ),
     _internal("alerts", "every alert of every agency", ("notifier",), ("acknowledgements",), *ALERTS),
     _internal("acknowledgements", "recorded answers", ("acknowledgements",), ("notifier",), *ACKNOWLEDGEMENTS),
     _internal("reminders", "alerts to repeat", ("acknowledgements",), ("notifier",), *REMINDERS),
@@ -158,7 +160,7 @@ TOPICS: tuple[Topic, ...] = (
         DOMAIN_RETENTION,
         MAX_REGISTRY_BYTES,
         ("operator",),
-        ("gateway", "announcements", "windows", "notifier"),
+        ("gateway", "announcements", "windows", "notifier", "operator"),
         (Registry,),
     ),
     Topic(

@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from services.cli import ack, alerts, announce, dead_letters, kafka, offboard, receipts, registry, run, up, windows
+from services.cli import (
+    ack,
+    alerts,
+    announce,
+    credentials,
+    dead_letters,
+    kafka,
+    offboard,
+    provision,
+    receipts,
+    registry,
+    run,
+    up,
+    windows,
+)
 from services.cli.demo import command as demo
 
 app = typer.Typer(
@@ -26,6 +40,8 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(registry.app, name="registry")
+app.command("provision")(provision.provision)
+app.add_typer(credentials.app, name="credentials")
 app.command("offboard")(offboard.offboard)
 app.command("announce")(announce.announce)
 app.command("withdraw")(announce.withdraw)
@@ -72,6 +88,10 @@ def _explained(error: Exception) -> tuple[int, str]:
             return 2, str(error)
         case "EmbeddedError" | "StackError" | "ProvisionError" | "RegistryConflict" | "NotProvisioned":
             return 1, str(error)
+        case "AccessError" | "NotSecured":
+            return 1, str(error)
+        case "TopicAuthorizationFailedError" | "GroupAuthorizationFailedError" | "ClusterAuthorizationFailedError":
+            return 1, f"Kafka refuses: this user may not: {error}"
         case "KafkaConnectionError":
             return 1, f"cannot reach Kafka: {error}"
         case "UnknownTopicOrPartitionError":
