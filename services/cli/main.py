@@ -93,7 +93,11 @@ def _explained(error: Exception) -> tuple[int, str]:
         case "TopicAuthorizationFailedError" | "GroupAuthorizationFailedError" | "ClusterAuthorizationFailedError":
             return 1, f"Kafka refuses: this user may not: {error}"
         case "KafkaConnectionError":
-            return 1, f"cannot reach Kafka: {error}"
+            # The client says the same of a wrong password.
+            user = os.environ.get("HERALD_KAFKA__SASL_USERNAME")
+            return 1, f"cannot reach Kafka: {error}" + (
+                f"; or it does not take {user} and the password" if user else ""
+            )
         case "UnknownTopicOrPartitionError":
             return 1, "a topic is missing: `herald registry apply FILE` makes what the registry names"
         case "FileNotFoundError" | "IsADirectoryError" | "PermissionError":

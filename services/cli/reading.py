@@ -46,7 +46,9 @@ async def records(
     try:
         await consumer.start()
         if topic not in await consumer.topics():
-            raise SettingsError(f"topic {topic} is not there: `herald registry apply FILE` makes it")
+            raise SettingsError(
+                f"topic {topic} is not there, or not for this user: `herald registry apply FILE` makes it"
+            )
         consumer.subscribe([topic])
         while not consumer.assignment():
             await consumer.getmany(timeout_ms=20)

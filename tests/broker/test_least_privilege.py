@@ -334,6 +334,7 @@ def test_no_password_stands_in_a_log_or_a_topic(secured: Secured, carried: dict[
 
 
 def test_what_cannot_be_done_is_one_clear_line(secured: Secured, kafka: str, tmp_path: Path) -> None:
+    wrong = secured.env("cisa.1") | {"HERALD_KAFKA__SASL_PASSWORD": "wrong"}
     as_agency = herald("credentials", "issue", "cisa", **secured.env("cisa.1"))
     assert as_agency.returncode == 1
     for done, code, words in (
@@ -346,6 +347,8 @@ def test_what_cannot_be_done_is_one_clear_line(secured: Secured, kafka: str, tmp
         (herald("credentials", "rotate", "treasury", HERALD_DATA=str(secured.folder)), 2, "has no credentials"),
         (herald("up", "--data", str(secured.folder)), 1, "asks who is there"),
         (as_agency, 1, "refuses"),
+        (herald("alerts", "--agency", "cisa-ics", **secured.env("cisa.1")), 2, "not for this user"),
+        (herald("windows", **wrong), 1, "does not take cisa.1 and the password"),
     ):
         assert done.returncode == code, done.stderr
         assert words in done.stderr
