@@ -97,20 +97,26 @@ def _internal(name: str, about: str, writers: tuple[str, ...], readers: tuple[st
 
 
 TOPICS: tuple[Topic, ...] = (
-    _edge("releases.{lab}", "a lab's own events", ("lab",), ("gateway",), *RELEASES),
-    _edge("acks.{agency}", "an agency's own answers", ("agency",), ("gateway",), *ACKS),
-    _edge("alerts.{agency}", "what this agency is told", ("notifier",), ("agency",), *ALERTS),
+    _edge("releases.{lab}", "a lab's own events", ("lab", "door"), ("gateway",), *RELEASES),
+    _edge("acks.{agency}", "an agency's own answers", ("agency", "door"), ("gateway",), *ACKS),
+    _edge("alerts.{agency}", "what this agency is told", ("notifier",), ("agency", "door"), *ALERTS),
     _edge(
         "receipts.{participant}",
         "answers to this participant's events; to a lab also who was told",
         ("gateway", "announcements", "notifier", "acknowledgements"),
-        ("lab", "agency"),
+        ("lab", "agency", "door"),
         *RECEIPTS,
     ),
     _internal("releases", "labs' events, origin proven", ("gateway",), ("announcements",), *RELEASES),
     _internal("acks", "agencies' answers, origin proven", ("gateway",), ("acknowledgements",), *ACKS),
-    _internal("announcements", "recorded statements", ("announcements",), ("windows",), *ANNOUNCEMENTS),
-    _internal("windows", "windows as they change", ("windows",), ("notifier", "acknowledgements"), *WINDOWS),
+    _internal("announcements", "recorded statements", ("announcements",), ("windows", "door"), *ANNOUNCEMENTS),
+    _internal(
+        "windows",
+        "windows as they change",
+        ("windows",),
+        ("notifier", "acknowledgements", "door", "operator"),
+        *WINDOWS,
+    ),
     _internal("alerts", "every alert of every agency", ("notifier",), ("acknowledgements",), *ALERTS),
     _internal("acknowledgements", "recorded answers", ("acknowledgements",), ("notifier",), *ACKNOWLEDGEMENTS),
     _internal("reminders", "alerts to repeat", ("acknowledgements",), ("notifier",), *REMINDERS),
@@ -159,7 +165,7 @@ TOPICS: tuple[Topic, ...] = (
         DOMAIN_RETENTION,
         MAX_REGISTRY_BYTES,
         ("operator",),
-        ("gateway", "announcements", "windows", "notifier"),
+        ("gateway", "announcements", "windows", "notifier", "door", "operator"),
         (Registry,),
     ),
     Topic(
@@ -171,7 +177,7 @@ TOPICS: tuple[Topic, ...] = (
         None,
         INTERNAL_BYTES,
         ("operator",),
-        ("door",),
+        ("door", "operator"),
         (CredentialIssued, CredentialRevoked),
     ),
     Topic(

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from aiokafka import TopicPartition
 
 from services.cli import reading, session
 from services.cli.exchange import ACCEPTED, NO_ANSWER, REFUSED
 from services.kernel.connection import Connection
 from services.kernel.dead_letter import REPLAYS_TOPIC, Letter
 from services.kernel.settings import SettingsError
-from services.kernel.state import POSITIONS, Positions
+from services.kernel.state import Positions
 
 app = typer.Typer(no_args_is_help=True, help="What could not be read or decided: look at it, mend, and give it back.")
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Which, as `list` shows them: 3-17.")]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for each to be decided.")]
-TAIL = 100
-"""How far before a state partition's end its positions are looked for: each transaction ends with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +158,7 @@ async def _one(connection: Connection, found: Found, seconds: float, *, drop: bo
         await producer.stop()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        positions = await _positions(connection, found.letter.service, partition)
+        positions = await reading.positions(connection, found.letter.service, partition)
         if positions.next.get(REPLAYS_TOPIC, 0) > sent.offset:
             if _is_open(found.letter, found.record, positions):
                 return "failed", 1, f"{found.letter.service} could not decide it again; a new dead letter says why"
@@ -187,7 +184,9 @@ async def _letters(connection: Connection) -> list[Found]:
         letter = Letter.of(record.headers)
         last[letter.service, record.partition, letter.place, record.key] = record
         if (letter.service, record.partition) not in positions:
-            positions[letter.service, record.partition] = await _positions(connection, letter.service, record.partition)
+            positions[letter.service, record.partition] = await reading.positions(
+                connection, letter.service, record.partition
+            )
     found = []
     for record in records:
         letter = Letter.of(record.headers)
@@ -201,26 +200,3 @@ def _is_open(letter: Letter, record: Any, positions: Positions) -> bool:
     if letter.reason == "timer":
         return record.key.decode() in positions.parked
     return letter.place in positions.buried
-
-
-async def _positions(connection: Connection, service: str, partition: int) -> Positions:
-    """What a shard's state says last of where it goes on."""
-    consumer = connection.consumer(fetch_max_wait_ms=50)
-    await consumer.start()
-    try:
-        source = TopicPartition(connection.topic(f"state.{service}"), partition)
-        consumer.assign([source])
-        end = (await consumer.end_offsets([source]))[source]
-        first = (await consumer.beginning_offsets([source]))[source]
-        for start in (max(first, end - TAIL), first):
-            found = Positions()
-            consumer.seek(source, start)
-            while await consumer.position(source) < end:
-                for record in (await consumer.getmany(source, timeout_ms=100)).get(source, []):
-                    if record.key == POSITIONS:
-                        found = Positions.model_validate_json(record.value, extra="ignore")
-            if found.next:
-                return found
-        return Positions()
-    finally:
-        await consumer.stop()

@@ -51,7 +51,7 @@ async def _exchange(
         await consumer.start()
         await producer.start()
         topic = connection.topic(f"{edge}.{participant}")
-        known.append(f"topic {topic} is not there: is {participant} in the registry?")
+        known.append(f"topic {topic} is not there, or not for this user: is {participant} in the registry?")
         await producer.partitions_for(topic)
         consumer.assign([receipts])
         await consumer.seek_to_end(receipts)

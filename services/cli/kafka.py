@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.embedded.broker import Broker
+from services.embedded.broker import Broker, Running
 
 app = typer.Typer(no_args_is_help=True, help="The embedded Kafka: a real broker in a data directory of its own.")
 
@@ -28,16 +28,22 @@ def _print(as_json: bool, line: str, **fields: object) -> None:
 def start(
     data: Data = Path(".herald"),
     port: Annotated[int | None, typer.Option(help="Port to listen on; absent: the last one, or a free one.")] = None,
+    secure: Annotated[
+        bool,
+        typer.Option("--secure", help="A new data directory's clients must authenticate, and may do what ACLs say."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Start the broker and leave it running.
 
+    With --secure it asks who is there (SCRAM-SHA-512, on loopback and without TLS). Its one super user is `admin`, with
+    a password in a file of the data directory. A directory stays what it was made as.
+
     Example: herald kafka start --data /var/tmp/herald --port 9092
     """
-    broker = Broker(data)
+    broker = Broker(data, secure=secure)
     running = broker.start(_progress, port)
-    line = f"Kafka listens on {running.bootstrap_servers} (pid {running.pid}, log {broker.log})"
-    _print(as_json, line, **asdict(running), bootstrap_servers=running.bootstrap_servers, log=str(broker.log))
+    _print(as_json, _line(broker, running), **_fields(broker, running))
 
 
 @app.command()
@@ -61,6 +67,14 @@ def status(data: Data = Path(".herald"), as_json: Json = False) -> None:
     if running is None:
         _print(as_json, f"no Kafka runs on {broker.folder}", running=False)
         raise typer.Exit(3)
+    _print(as_json, _line(broker, running), running=True, **_fields(broker, running))
+
+
+def _line(broker: Broker, running: Running) -> str:
     line = f"Kafka listens on {running.bootstrap_servers} (pid {running.pid}, log {broker.log})"
-    fields = asdict(running) | {"bootstrap_servers": running.bootstrap_servers, "log": str(broker.log)}
-    _print(as_json, line, running=True, **fields)
+    return f"{line}; the password of admin is in {broker.admin_password_file}" if broker.is_secure else line
+
+
+def _fields(broker: Broker, running: Running) -> dict[str, object]:
+    found = asdict(running) | {"bootstrap_servers": running.bootstrap_servers, "log": str(broker.log)}
+    return found | ({"admin_password_file": str(broker.admin_password_file)} if broker.is_secure else {})

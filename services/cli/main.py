@@ -16,9 +16,11 @@ from services.cli import (
     ack,
     alerts,
     announce,
+    credentials,
     dead_letters,
     kafka,
     offboard,
+    provision,
     read_model,
     receipts,
     registry,
@@ -40,6 +42,8 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(registry.app, name="registry")
+app.command("provision")(provision.provision)
+app.add_typer(credentials.app, name="credentials")
 app.command("offboard")(offboard.offboard)
 app.command("announce")(announce.announce)
 app.command("withdraw")(announce.withdraw)
@@ -88,8 +92,16 @@ def _explained(error: Exception) -> tuple[int, str]:
             return 2, str(error)
         case "EmbeddedError" | "StackError" | "ProvisionError" | "RegistryConflict" | "NotProvisioned":
             return 1, str(error)
+        case "AccessError" | "NotSecured":
+            return 1, str(error)
+        case "TopicAuthorizationFailedError" | "GroupAuthorizationFailedError" | "ClusterAuthorizationFailedError":
+            return 1, f"Kafka refuses: this user may not: {error}"
         case "KafkaConnectionError":
-            return 1, f"cannot reach Kafka: {error}"
+            # The client says the same of a wrong password.
+            user = os.environ.get("HERALD_KAFKA__SASL_USERNAME")
+            return 1, f"cannot reach Kafka: {error}" + (
+                f"; or it does not take {user} and the password" if user else ""
+            )
         case "UnknownTopicOrPartitionError":
             return 1, "a topic is missing: `herald registry apply FILE` makes what the registry names"
         case "FileNotFoundError" | "IsADirectoryError" | "PermissionError":

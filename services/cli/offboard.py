@@ -1,14 +1,24 @@
 """`herald offboard`: a participant leaves for good."""
 
 import asyncio
+import time
 from typing import Annotated
 
 import typer
+from aiokafka import TopicPartition
 
-from services.cli import session
+from schemas.registry import Registry
+from services.cli import reading, session
+from services.cli.credentials import end, of_owner
+from services.cli.kafka_access import AccessError, KafkaAccess, NotSecured
+from services.cli.provision import reconcile
 from services.kernel.clock import SystemClock
+from services.kernel.connection import Connection
+from services.kernel.ledger import REGISTRY_TOPIC
 from services.kernel.registry_log import publish, versions
 from services.kernel.settings import SettingsError
+
+TOLD_SECONDS = 20.0
 
 
 def offboard(
@@ -19,7 +29,7 @@ def offboard(
     """Offboard a lab or an agency. Its id is never used again; its topics stay for their retention.
 
     An agency is told once of each window that it is no longer addressed, and is chased no more. A lab's windows run
-    on to their end, and nothing new is taken from it.
+    on to their end, and nothing new is taken from it. Then its Kafka credentials end, with all that they may do.
 
     Example: herald offboard treasury --yes
     """
@@ -32,7 +42,9 @@ async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
     kept = await versions(connection)
     registry = kept[-1] if kept else None
     if registry is not None and participant in registry.offboarded:
-        session.say(as_json, f"{participant} was offboarded before", participant=participant, outcome="unchanged")
+        revoked = await _cut_off(connection, settings.partitions, participant, registry)
+        line = f"{participant} was offboarded before{_listed(revoked)}"
+        session.say(as_json, line, participant=participant, outcome="unchanged", revoked=revoked)
         return
     if registry is None or participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
@@ -51,5 +63,52 @@ async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
         }
     )
     await publish(connection, following, now)
+    try:
+        revoked = await _cut_off(connection, settings.partitions, participant, following)
+    except AccessError as error:
+        raise AccessError(
+            f"{participant} is offboarded with registry version {following.version}, but its credentials were not "
+            f"revoked; run this again: {error}"
+        ) from None
     line = f"{participant} is offboarded with registry version {following.version}; its id is never used again"
-    session.say(as_json, line, participant=participant, outcome="offboarded", version=following.version)
+    fields = {"participant": participant, "outcome": "offboarded", "version": following.version, "revoked": revoked}
+    session.say(as_json, line + _listed(revoked), **fields)
+
+
+async def _cut_off(connection: Connection, partitions: int, participant: str, registry: Registry) -> list[str]:
+    """Revokes its credentials, once the notifier has told it what it is to be told; returns them."""
+    try:
+        access = await asyncio.to_thread(KafkaAccess, connection)
+    except NotSecured:
+        return []
+    users = await asyncio.to_thread(of_owner, access, participant)
+    if users and not await _told(connection, partitions):
+        session.note(
+            f"the notifier has not decided this version within {TOLD_SECONDS:g} s: {participant} is cut off untold"
+        )
+    revoked = await asyncio.to_thread(end, access, users)
+    await asyncio.to_thread(reconcile, connection, registry)
+    return revoked
+
+
+async def _told(connection: Connection, partitions: int) -> bool:
+    """Whether every shard of the notifier decides the registry's last version in time."""
+    source = TopicPartition(connection.topic(REGISTRY_TOPIC), 0)
+    consumer = connection.consumer()
+    try:
+        await consumer.start()
+        end_ = (await consumer.end_offsets([source]))[source]
+    finally:
+        await consumer.stop()
+    until, waiting = time.monotonic() + TOLD_SECONDS, set(range(partitions))
+    while waiting and time.monotonic() < until:
+        for partition in sorted(waiting):
+            found = await reading.positions(connection, "notifier", partition)
+            if found.next.get(REGISTRY_TOPIC, 0) >= end_ - 1:  # the last one is the transaction's marker
+                waiting.discard(partition)
+        await asyncio.sleep(0.1)
+    return not waiting
+
+
+def _listed(revoked: list[str]) -> str:
+    return f"; revoked: {', '.join(revoked)}" if revoked else ""

@@ -16,6 +16,8 @@ from schemas.release import Release
 from schemas.routing import addressed, wants
 from schemas.values import AlertKind
 from services.cli import session
+from services.cli.kafka_access import AccessError, NotSecured
+from services.cli.provision import reconcile
 from services.cli.windows import latest as live_windows
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
@@ -155,7 +157,8 @@ async def _apply(file: Path, yes: bool, as_json: bool) -> None:
     after = _following(before, written, SystemClock(settings.clock).now())
     disclosed = await _newly_disclosed(connection, before, after) if kept else []
     if not changes and kept:
-        await provision(connection, settings.partitions, after)
+        await provision(connection, settings.partitions, before)
+        await _access(connection, before)
         session.say(as_json, f"nothing to change: version {before.version} stands", outcome="unchanged")
         return
     for line in changes:
@@ -168,9 +171,20 @@ async def _apply(file: Path, yes: bool, as_json: bool) -> None:
         typer.confirm("Apply this?", abort=True)
     # Topics come first: nobody is named before there is a topic to reach them on.
     made = await provision(connection, settings.partitions, after)
+    await _access(connection, after)
     await publish(connection, after, after.applied_at or SystemClock(settings.clock).now())
     line = f"registry version {after.version} is applied; {len(made)} topics made"
     session.say(as_json, line, outcome="applied", version=after.version, topics=made, changes=changes)
+
+
+async def _access(connection: Connection, registry: Registry) -> None:
+    """Lets the services reach what was made. Where others keep the access list, that is theirs to do."""
+    try:
+        await asyncio.to_thread(reconcile, connection, registry)
+    except NotSecured:
+        return
+    except AccessError as error:
+        session.note(f"the access list stays as it is: {error}")
 
 
 def _following(before: Registry, written: RegistryFile, now: datetime) -> Registry:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from services.embedded.broker import Broker
+from services.embedded.secured import ADMIN
 from services.kernel.connection import Connection
 from services.kernel.settings import Settings, SettingsError, load
 
@@ -21,9 +22,14 @@ HERE = Path(".herald")
 def settings() -> Settings:
     """The settings, with the embedded Kafka of the data directory where no other is named."""
     found = load()
-    if not found.kafka.bootstrap_servers and (running := Broker(found.data).status()) is not None:
-        kafka = found.kafka.model_copy(update={"bootstrap_servers": running.bootstrap_servers})
-        found = found.model_copy(update={"kafka": kafka})
+    broker = Broker(found.data)
+    if not found.kafka.bootstrap_servers and (running := broker.status()) is not None:
+        update: dict[str, Any] = {"bootstrap_servers": running.bootstrap_servers}
+        if broker.is_secure and not found.kafka.sasl_username:
+            # Who can read that file owns the broker.
+            update |= {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512"}
+            update |= {"sasl_username": ADMIN, "sasl_password_file": broker.admin_password_file}
+        found = found.model_copy(update={"kafka": found.kafka.model_copy(update=update)})
     return found
 
 

@@ -28,6 +28,11 @@ def use_kafka(settings: Settings, data: Path, progress: Progress, port: int | No
     if settings.kafka.bootstrap_servers:
         return settings.kafka.bootstrap_servers, None
     broker = Broker(data)
+    if broker.is_secure:
+        raise StackError(
+            f"the Kafka of {data} asks who is there: start it with `herald kafka start`, and each service with "
+            "`herald run` and a user of its own (`herald credentials issue service.windows`)"
+        )
     already: Running | None = broker.status()
     running = broker.start(progress, port, owned=True)
     return running.bootstrap_servers, None if already else broker

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from services.embedded import EmbeddedError, Progress
+from services.embedded import EmbeddedError, Progress, secured
 from services.embedded.distribution import Distribution, locate
 from services.embedded.ports import LOOPBACK, free, is_free, is_listening
 
@@ -27,11 +27,11 @@ FULL_BYTES = 1024 * 1024
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=CLIENTS://{host}:{port}
+inter.broker.listener.name=CLIENTS
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers={host}:{controller_port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={logs}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
@@ -65,12 +65,19 @@ class Running:
 
 
 class Broker:
-    """The broker of one data directory."""
+    """The broker of one data directory. `secure`: a new directory becomes one whose clients must authenticate."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, secure: bool = False) -> None:
         self.folder = data.resolve() / "kafka"
         self.log = self.folder / "kafka.log"
+        self.admin_password_file = self.folder / secured.PASSWORD_FILE
         self._state = self.folder / "broker.json"
+        self._secure = secure
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether its clients must authenticate: decided when its directory was formatted."""
+        return self.admin_password_file.exists()
 
     def status(self) -> Running | None:
         """The broker that runs on this directory, by pid and start time: a stale file is none."""
@@ -87,6 +94,7 @@ class Broker:
         Raises EmbeddedError: port taken, disk full, not this user's directory, Java or Kafka that does not start.
         """
         self._prepare()
+        self._same_kind_as_before()
         lock = self._locked(progress)
         if lock is None:
             return self._already(port)
@@ -126,6 +134,14 @@ class Broker:
         owner = self.folder.stat().st_uid
         if owner != os.getuid():
             raise EmbeddedError(f"{self.folder} belongs to another user (uid {owner}); choose another with --data")
+
+    def _same_kind_as_before(self) -> None:
+        if self._secure and self._formatted and not self.is_secure:
+            raise EmbeddedError(f"{self.folder} was made without --secure, and stays so; choose another with --data")
+
+    @property
+    def _formatted(self) -> bool:
+        return (self.folder / "logs" / "meta.properties").exists()
 
     def _locked(self, progress: Progress) -> IO[str] | None:
         """The directory's lock, which a live broker holds; None when one runs, or has just been started."""
@@ -174,16 +190,34 @@ class Broker:
     def _format(self, distribution: Distribution, port: int, controller_port: int) -> None:
         logs = self.folder / "logs"
         properties = _PROPERTIES.format(host=LOOPBACK, port=port, controller_port=controller_port, logs=logs)
-        (self.folder / "server.properties").write_text(properties)
-        if (logs / "meta.properties").exists():
+        password = self._password()
+        file = self.folder / "server.properties"
+        file.unlink(missing_ok=True)
+        secured.write_secret(file, properties + (secured.properties(password) if password else secured.OPEN))
+        if self._formatted:
             return
         cluster = "H" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
         command = [*self._java(distribution), "kafka.tools.StorageTool", "format", "--standalone"]
-        command += ["-t", cluster, "-c", str(self.folder / "server.properties")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command += ["-t", cluster, "-c", str(file)]
+        # Java reads its arguments from a file too: on a command line anybody could read the password.
+        arguments = self.folder / "format.arguments"
+        arguments.unlink(missing_ok=True)
+        words = command[1:] + (["--add-scram", secured.scram(password)] if password else [])
+        secured.write_secret(arguments, "\n".join(json.dumps(word) for word in words))
+        try:
+            done = subprocess.run([command[0], f"@{arguments}"], capture_output=True, text=True, check=False)
+        finally:
+            arguments.unlink()
         if done.returncode:
             self.log.write_text(done.stdout + done.stderr)
             raise EmbeddedError(f"Kafka could not format {logs}; its words are in {self.log}")
+
+    def _password(self) -> str | None:
+        """The super user's password; None when nobody needs one here."""
+        if self._secure and not self.is_secure:
+            self.folder.chmod(0o700)  # what authenticated clients only may read is in its files
+            secured.write_secret(self.admin_password_file, secured.new_password() + "\n")
+        return self.admin_password_file.read_text().strip() if self.is_secure else None
 
     # ---- running
 

@@ -107,3 +107,23 @@ class Connection:
     def admin(self) -> AIOKafkaAdminClient:
         """An admin client: topics and their settings."""
         return AIOKafkaAdminClient(**self._arguments())
+
+    def librdkafka(self) -> dict[str, Any]:
+        """The same for clients of confluent-kafka."""
+        settings = self.settings
+        found: dict[str, Any] = {
+            "bootstrap.servers": settings.bootstrap_servers,
+            "security.protocol": settings.security_protocol,
+            "socket.timeout.ms": REQUEST_TIMEOUT_MS,
+        }
+        if "SASL" in settings.security_protocol:
+            found |= {"sasl.mechanism": settings.sasl_mechanism, "sasl.username": settings.sasl_username}
+            found |= {"sasl.password": self._password()}
+        if "SSL" in settings.security_protocol:
+            files = {
+                "ssl.ca.location": settings.ssl_cafile,
+                "ssl.certificate.location": settings.ssl_certfile,
+                "ssl.key.location": settings.ssl_keyfile,
+            }
+            found |= {name: str(path) for name, path in files.items() if path}
+        return found

@@ -29,8 +29,10 @@ def names(topic: Topic, registry: Registry) -> list[str]:
     return [topic.name]
 
 
-async def provision(connection: Connection, partitions: int, registry: Registry) -> list[str]:
+async def provision(connection: Connection, partitions: int, registry: Registry, *, dry_run: bool = False) -> list[str]:
     """Makes what is missing; returns the contract's names of the topics made. Repeating it changes nothing.
+
+    `dry_run`: only says which.
 
     Raises ProvisionError when a topic stands there with another number of partitions, or cannot be made.
     """
@@ -47,6 +49,8 @@ async def provision(connection: Connection, partitions: int, registry: Registry)
                     "the number is fixed when a deployment is provisioned"
                 )
         missing = [name for name in wanted if name not in there]
+        if dry_run:
+            return missing
         response = await admin.create_topics(
             [
                 NewTopic(

@@ -75,11 +75,14 @@ class Deployment:
     partitions: int = 6
     env: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
+    login: dict[str, Any] = field(default_factory=dict)
+    """Settings of the tests' own clients, where Kafka asks who is there."""
 
     @property
     def connection(self) -> Connection:
         """A client's way in."""
-        return Connection(KafkaSettings(bootstrap_servers=self.bootstrap_servers, topic_prefix=self.prefix))
+        settings = {"bootstrap_servers": self.bootstrap_servers, "topic_prefix": self.prefix}
+        return Connection(KafkaSettings(**(settings | self.login)))
 
     async def prepare(self, registry: Registry) -> None:
         """Makes topics and applies a registry."""
