@@ -39,6 +39,17 @@ async def test_killed_between_any_two_steps_nothing_is_lost_or_repeated(kafka: s
             await asyncio.gather(*map(killed_at, at, ALL))
 
 
+async def test_killed_just_after_a_commit_its_heir_does_not_decide_the_same_again(kafka: str, tmp_path: Path) -> None:
+    deployment = Deployment(kafka, "after.", tmp_path, partitions=1)
+    async with flowing(deployment) as flow:
+        deployment.start(*OTHERS)
+        (owner,) = deployment.start("announcements", step="begin:6:kill")
+        assert await asyncio.to_thread(owner.popen.wait, 60) == -signal.SIGKILL
+        (heir,) = deployment.start("announcements")
+        await deployment.ready(heir)
+        await flow.goes_on()
+
+
 async def test_a_frozen_owner_that_thaws_cannot_commit_what_its_heir_has_done(kafka: str, tmp_path: Path) -> None:
     deployment = Deployment(kafka, "thaws.", tmp_path, partitions=1, env=PATIENT)
     async with flowing(deployment) as flow:

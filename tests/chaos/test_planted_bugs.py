@@ -34,7 +34,7 @@ BUGS = {
         "shard.py",
         "        await transactions.write(outputs)\n",
         "        await transactions.write(outputs[:-1])\n        await transactions.write(outputs[-1:])\n",
-        "test_killed_between_any_two_steps",
+        "test_killed_just_after_a_commit",
         "too many",
     ),
     "fencing removed": Bug(
