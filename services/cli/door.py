@@ -1,7 +1,6 @@
 """Speaks through the HTTP door instead of Kafka: an address and a token are all that it needs."""
 
 import asyncio
-import ipaddress
 import os
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from services.cli.exchange import Outcome
+from services.kernel.loopback import is_loopback
 from services.kernel.settings import SettingsError
 
 Api = Annotated[
@@ -65,12 +65,5 @@ def _check(api: str) -> None:
     parts = urlsplit(api)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError(f"--api {api}: write an address such as https://herald.example")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise SettingsError(f"--api {api}: the token would travel in the clear; use https")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,7 +4,6 @@ Exit codes: 0 ended as told, 1 failed, 2 settings that cannot work.
 """
 
 import asyncio
-import ipaddress
 import sys
 
 import uvicorn
@@ -12,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from services.gateway.door.app import door
 from services.kernel.health import HealthServer
+from services.kernel.loopback import is_loopback
 from services.kernel.observe import configure, log
 from services.kernel.settings import Settings, SettingsError, load
 
@@ -30,19 +30,11 @@ class Server(uvicorn.Server):
 def check(settings: Settings) -> None:
     """Raises SettingsError where tokens would travel in the clear."""
     door_settings = settings.door
-    loopback = door_settings.host == "localhost" or _is_loopback(door_settings.host)
-    if not (loopback or door_settings.tls_certfile or door_settings.behind_proxy):
+    if not (is_loopback(door_settings.host) or door_settings.tls_certfile or door_settings.behind_proxy):
         raise SettingsError(
             f"HERALD_DOOR__HOST {door_settings.host} is not loopback: set HERALD_DOOR__TLS_CERTFILE and "
             "HERALD_DOOR__TLS_KEYFILE, or HERALD_DOOR__BEHIND_PROXY=true where a proxy ends TLS"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def serve(settings: Settings) -> None:

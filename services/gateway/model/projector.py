@@ -76,10 +76,9 @@ class Projector:
             ends = await self._consumer.end_offsets(list(self._next)) if self.problem else {}
             for source, records in (await self._consumer.getmany(timeout_ms=WAIT_MS)).items():
                 await self._apply(source, records)
-            if self.problem and all(self._next[source] >= end or end == 0 for source, end in ends.items()):
+            # Positions, not records: what is left of the log may be markers.
+            if self.problem and all([await self._consumer.position(s) >= end for s, end in ends.items()]):
                 self.problem = None
-            elif self.problem and all([await self._consumer.position(s) >= end for s, end in ends.items()]):
-                self.problem = None  # what is left of the log is markers
 
     def _topics(self) -> set[str]:
         registry = self._registry()
