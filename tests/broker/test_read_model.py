@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,12 +22,14 @@ from services.gateway.model.tables import METADATA
 from services.kernel.connection import Connection
 from services.kernel.provision import provision
 from services.kernel.settings import DoorSettings, KafkaSettings, Settings
+from tests.broker.projecting import AT_ONCE
+from tests.scale import scaled
 from tests.simulation.world import World, registry
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 PARTITIONS = 2
 RELEASES = 40
-KILLS = 6
+KILLS = scaled(3, 6)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -120,8 +123,9 @@ async def test_two_at_once_on_one_database_project_each_record_once(
 
 async def test_killed_anywhere_it_goes_on_exactly(connection: Connection, engine: AsyncEngine, url: str) -> None:
     wanted = await projected(connection, engine)
+    everything = reached(wanted)
     await empty(engine)
-    dice, reached = random.Random(7), []
+    dice, positions = random.Random(7), [0]
     env = {
         **os.environ,
         "HERALD_KAFKA__BOOTSTRAP_SERVERS": connection.settings.bootstrap_servers,
@@ -130,13 +134,15 @@ async def test_killed_anywhere_it_goes_on_exactly(connection: Connection, engine
         "HERALD_DOOR__DATABASE": url,
     }
     for _ in range(KILLS):
-        command = tied([sys.executable, "-m", "tests.broker.projecting"])
-        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
-        assert process.stdout is not None
-        await process.stdout.readline()
-        await asyncio.sleep(dice.uniform(0.1, 0.6))
-        process.kill()
-        await process.wait()
-        reached.append(sum(row[2] for row in (await rows(engine))["positions"]))
-    assert reached[0] < reached[-1], "no kill was in the midst"
+        records = dice.randint(AT_ONCE + 1, everything // (KILLS + 1))  # in all fewer than there are
+        command = tied([sys.executable, "-m", "tests.broker.projecting", str(records)])
+        process = await asyncio.create_subprocess_exec(*command, env=env)
+        assert await process.wait() == -signal.SIGKILL
+        positions.append(reached(await rows(engine)))
+        assert positions[-2] < positions[-1] < positions[-2] + records, "not killed within a transaction"
     assert await projected(connection, engine) == wanted
+
+
+def reached(found: dict[str, list[Any]]) -> int:
+    """How many records a database has taken, in all."""
+    return sum(row[2] for row in found["positions"])
