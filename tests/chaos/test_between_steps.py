@@ -33,8 +33,8 @@ async def test_killed_between_any_two_steps_nothing_is_lost_or_repeated(kafka: s
     async with flowing(deployment):
         living |= dict(zip(ALL, deployment.start(), strict=True))
         await deployment.ready()
-        # Each service at another step: in the short run two steps a service, in the long run every one.
-        for shift in range(0, len(STEPS), scaled(len(ALL), 1)):
+        # Each service at another step: in the short run one step a service, in the long run every one.
+        for shift in range(0, len(STEPS), scaled(len(STEPS), 1)):
             at = [STEPS[(shift + number) % len(STEPS)] for number in range(len(ALL))]
             await asyncio.gather(*map(killed_at, at, ALL))
 
