@@ -42,7 +42,7 @@ class Process:
     def kill(self) -> None:
         """kill -9, and waits until it is gone."""
         self.signal(signal.SIGKILL)
-        self.popen.wait(10)
+        self.popen.wait(30)
 
     @property
     def is_frozen(self) -> bool:

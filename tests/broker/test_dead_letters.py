@@ -115,7 +115,7 @@ async def read(deployment: Deployment, name: str) -> list[dict[str, Any]]:
 
 async def waiting(operator: Operator, count: int) -> list[dict[str, Any]]:
     """The open letters, once there are so many."""
-    for _ in range(60):
+    for _ in range(300):
         if len(found := await operator.letters()) == count:
             return found
         await asyncio.sleep(0.2)

@@ -58,7 +58,7 @@ async def send(deployment: Deployment, topic: str, *values: bytes | None, **prod
 
 async def receipts(deployment: Deployment, participant: str, event_id: str, count: int = 1) -> list[bytes]:
     """The receipts of one event, once so many are there."""
-    for _ in range(150):
+    for _ in range(600):
         found = [record.value for record in await deployment.read(f"receipts.{participant}")]
         mine = [value for value in found if json.loads(value)["data"].get("event_id") == event_id]
         if len(mine) >= count:

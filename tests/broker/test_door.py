@@ -87,7 +87,7 @@ async def announced(door: Door, reference: str, **changes: Any) -> str:
     answer = await door.post("lab-a", "/v1/releases?wait=20", json=release(reference, **changes))
     assert answer.status_code == 200, answer.text
     release_id: str = answer.json()["data"]["release_id"]
-    for _ in range(200):
+    for _ in range(1200):
         if len((await door.get("lab-a", f"/v1/releases/{release_id}")).json()["disclosures"]) == len(AGENCIES):
             return release_id
         await asyncio.sleep(0.05)
@@ -96,7 +96,7 @@ async def announced(door: Door, reference: str, **changes: Any) -> str:
 
 async def told(door: Door, agency: str, release_id: str) -> dict[str, Any]:
     """The first alert of a release to an agency."""
-    for _ in range(200):
+    for _ in range(1200):
         page = (await door.get(agency, "/v1/alerts?limit=1000")).json()
         for one in page["alerts"]:
             if one["data"]["release_id"] == release_id:
@@ -267,7 +267,7 @@ async def test_a_token_that_is_wrong_expired_or_revoked_is_refused(door: Door) -
             return (await client.get("/v1/receipts/none")).status_code
 
     async def becomes(token: Token, wanted: int) -> None:
-        for _ in range(100):
+        for _ in range(600):
             if await status(str(token)) == wanted:
                 return
             await asyncio.sleep(0.05)
@@ -331,7 +331,7 @@ async def test_whatever_was_answered_with_2xx_is_in_kafka_though_the_door_is_kil
         await asyncio.sleep(0.01)
     os.kill(door.process.popen.pid, signal.SIGKILL)
     await asyncio.gather(*speaking)
-    door.process.popen.wait(10)
+    door.process.popen.wait(30)
     (door.process,) = door.deployment.start("gateway.door")
     await door.deployment.ready(door.process)
     found = {json.loads(record.value).get("id") for record in await door.deployment.read("releases.lab-b")}
@@ -344,7 +344,7 @@ async def test_a_stream_resumes_behind_the_last_event_through_kill_9_of_the_door
     ids = [await announced(door, f"stream-{n}") for n in range(2)]
     got = await _streamed(door, None, len(await door.deployment.read("alerts.agency-c")))
     os.kill(door.process.popen.pid, signal.SIGKILL)
-    door.process.popen.wait(10)
+    door.process.popen.wait(30)
     accepted = release("while-away")
     event = {"specversion": "1.0", "id": "away-1", "source": "/labs/lab-a", "type": "herald.release.announced.v1"}
     said = json.dumps(event | {"data": accepted})

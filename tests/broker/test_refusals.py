@@ -30,7 +30,7 @@ async def recreate(connection: Connection, *names: str, partitions: int = 2) -> 
 
 async def problem(process: Process, containing: str) -> str:
     """What keeps a process from being ready, once it says so."""
-    for _ in range(200):
+    for _ in range(600):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{process.port}/readyz", timeout=1):
                 pass

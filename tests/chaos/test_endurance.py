@@ -148,7 +148,7 @@ async def test_after_each_kill_9_it_works_again_and_nothing_acknowledged_is_lost
         await writer.stop()
         if "supervisor" in victims:
             assert gone(before.pid, 30)  # the broker ends with its supervisor
-            up.popen.wait(10)
+            up.popen.wait(30)
             up = up_on(data, ups)
         assert up.broker.port == port
         found = await kept(up.broker, f"kept-{number}")
