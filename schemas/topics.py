@@ -16,6 +16,7 @@ from schemas.acknowledgement import (
 )
 from schemas.alert import AlertIssued, DisclosureMade
 from schemas.announcement import AnnouncementRecorded, AnnouncementRevised, AnnouncementWithdrawn
+from schemas.audit import AccessAudited
 from schemas.credential import CredentialIssued, CredentialRevoked
 from schemas.envelope import Data
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
@@ -117,7 +118,7 @@ TOPICS: tuple[Topic, ...] = (
         ("notifier", "acknowledgements", "door", "operator"),
         *WINDOWS,
     ),
-    _internal("alerts", "every alert of every agency", ("notifier",), ("acknowledgements",), *ALERTS),
+    _internal("alerts", "every alert of every agency", ("notifier",), ("acknowledgements", "operator"), *ALERTS),
     _internal("acknowledgements", "recorded answers", ("acknowledgements",), ("notifier",), *ACKNOWLEDGEMENTS),
     _internal("reminders", "alerts to repeat", ("acknowledgements",), ("notifier",), *REMINDERS),
     Topic(
@@ -179,6 +180,18 @@ TOPICS: tuple[Topic, ...] = (
         ("operator",),
         ("door", "operator"),
         (CredentialIssued, CredentialRevoked),
+    ),
+    Topic(
+        "audit",
+        "who changed something, or looked at what a release says",
+        "participant, or operator",
+        True,
+        "delete",
+        DOMAIN_RETENTION,
+        INTERNAL_BYTES,
+        ("door", "operator"),
+        ("operator",),
+        (AccessAudited,),
     ),
     Topic(
         "state.{service}",

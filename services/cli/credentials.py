@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from schemas.access import OPERATOR, granted, number_of, owner_of, plan, spent
+from schemas.audit import Action
 from schemas.registry import Registry
 from services.cli import session
+from services.cli.audited import audited
 from services.cli.kafka_access import KafkaAccess
 from services.embedded.secured import new_password, write_secret
 from services.kernel.connection import Connection
@@ -30,7 +32,7 @@ def issue(owner: Owner, out: Out = None, as_json: session.Json = False) -> None:
     """
     connection, registry = _registry()
     access = KafkaAccess(connection)
-    user = _issue(connection, registry, access, owner, out, as_json)
+    user = _issue(connection, registry, access, owner, "credential.issue", out, as_json)
     if not as_json:
         session.note(f"connect as {user} with SCRAM-SHA-512")
 
@@ -46,7 +48,7 @@ def rotate(owner: Owner, out: Out = None, as_json: session.Json = False) -> None
     old = _users(access, owner)
     if not old:
         raise SettingsError(f"{owner} has no credentials to rotate: `herald credentials issue {owner}` makes the first")
-    user = _issue(connection, registry, access, owner, out, as_json)
+    user = _issue(connection, registry, access, owner, "credential.rotate", out, as_json)
     for one in old:
         session.note(f"{one} still works; once nobody uses it any more: `herald credentials revoke {one}`")
     if not as_json:
@@ -67,6 +69,7 @@ def revoke(
     users = [user for user in _every(access) if which in {user, owner_of(user)}]
     if not users:
         raise SettingsError(f"there is no user {which}: `herald credentials list` shows all")
+    asyncio.run(audited(connection, "credential.revoke", which))
     for user in end(access, users):
         session.say(as_json, f"{user} is revoked", user=user, outcome="revoked")
 
@@ -119,13 +122,20 @@ def _users(access: KafkaAccess, owner: str) -> list[str]:
 
 
 def _issue(
-    connection: Connection, registry: Registry, access: KafkaAccess, owner: str, out: Path | None, as_json: bool
+    connection: Connection,
+    registry: Registry,
+    access: KafkaAccess,
+    owner: str,
+    action: Action,
+    out: Path | None,
+    as_json: bool,
 ) -> str:
     planned = plan(registry, connection.settings.topic_prefix)
     if owner not in planned:
         raise SettingsError(f"{owner} is no lab and no agency of the registry, and no service: {', '.join(planned)}")
     ever = access.users() | {acl.user for acl in access.acls()}
     user = f"{owner}.{1 + max((number_of(one) for one in ever if owner_of(one) == owner), default=0)}"
+    asyncio.run(audited(connection, action, user))
     password = new_password()
     if out is not None:
         _keep(out, password)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli import reading, session
+from services.cli.audited import audited
 from services.cli.exchange import ACCEPTED, NO_ANSWER, REFUSED
 from services.kernel.connection import Connection
 from services.kernel.dead_letter import REPLAYS_TOPIC, Letter
@@ -113,8 +114,10 @@ async def _list(every: bool, as_json: bool) -> None:
 
 
 async def _show(which: str, raw: bool, as_json: bool) -> None:
-    (found,) = _chosen(await _letters(session.connect(session.settings())), [which])
+    connection = session.connect(session.settings())
+    (found,) = _chosen(await _letters(connection), [which])
     if raw:
+        await audited(connection, "dead-letter.read", which)
         sys.stdout.buffer.write(found.record.value or b"")
         return
     fields = found.fields | {"trace": found.letter.trace}
@@ -144,6 +147,7 @@ async def _one(connection: Connection, found: Found, seconds: float, *, drop: bo
         said = "closed: a later record of its key was decided, or it was replayed or dropped before; state it anew"
         return "refused", REFUSED, said
     partition, headers = found.record.partition, list(found.record.headers)
+    await audited(connection, "dead-letter.drop" if drop else "dead-letter.replay", found.id)
     producer = connection.producer()
     await producer.start()
     try:

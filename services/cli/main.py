@@ -18,6 +18,7 @@ from services.cli import (
     announce,
     credentials,
     dead_letters,
+    disclosures,
     kafka,
     offboard,
     provision,
@@ -51,6 +52,7 @@ app.command("alerts")(alerts.alerts)
 app.command("ack")(ack.ack)
 app.command("windows")(windows.windows)
 app.command("receipts")(receipts.receipts)
+app.command("disclosures")(disclosures.disclosures)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(read_model.app, name="read-model")
@@ -92,7 +94,7 @@ def _explained(error: Exception) -> tuple[int, str]:
             return 2, str(error)
         case "EmbeddedError" | "StackError" | "ProvisionError" | "RegistryConflict" | "NotProvisioned":
             return 1, str(error)
-        case "AccessError" | "NotSecured":
+        case "AccessError" | "NotSecured" | "AuditError":
             return 1, str(error)
         case "TopicAuthorizationFailedError" | "GroupAuthorizationFailedError" | "ClusterAuthorizationFailedError":
             return 1, f"Kafka refuses: this user may not: {error}"

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 
 from schemas.registry import Registry
 from services.cli import reading, session
+from services.cli.audited import audited
 from services.cli.credentials import end, of_owner
 from services.cli.kafka_access import AccessError, KafkaAccess, NotSecured
 from services.cli.provision import reconcile
@@ -62,6 +63,7 @@ async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
             "applied_at": now,
         }
     )
+    await audited(connection, "participant.offboard", participant)
     await publish(connection, following, now)
     try:
         revoked = await _cut_off(connection, settings.partitions, participant, following)
@@ -86,6 +88,8 @@ async def _cut_off(connection: Connection, partitions: int, participant: str, re
         session.note(
             f"the notifier has not decided this version within {TOLD_SECONDS:g} s: {participant} is cut off untold"
         )
+    if users:
+        await audited(connection, "credential.revoke", participant)
     revoked = await asyncio.to_thread(end, access, users)
     await asyncio.to_thread(reconcile, connection, registry)
     return revoked

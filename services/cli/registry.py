@@ -16,6 +16,7 @@ from schemas.release import Release
 from schemas.routing import addressed, wants
 from schemas.values import AlertKind
 from services.cli import session
+from services.cli.audited import audited
 from services.cli.kafka_access import AccessError, NotSecured
 from services.cli.provision import reconcile
 from services.cli.windows import latest as live_windows
@@ -171,6 +172,7 @@ async def _apply(file: Path, yes: bool, as_json: bool) -> None:
         typer.confirm("Apply this?", abort=True)
     # Topics come first: nobody is named before there is a topic to reach them on.
     made = await provision(connection, settings.partitions, after)
+    await audited(connection, "registry.apply", f"version {after.version}")
     await _access(connection, after)
     await publish(connection, after, after.applied_at or SystemClock(settings.clock).now())
     line = f"registry version {after.version} is applied; {len(made)} topics made"

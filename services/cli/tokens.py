@@ -10,6 +10,7 @@ import typer
 from schemas.registry import Registry
 from schemas.values import Duration, Strict, rfc3339
 from services.cli import session
+from services.cli.audited import audited
 from services.kernel import credential_log
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
@@ -69,6 +70,7 @@ async def _issue(participant: str, name: str, lasts: timedelta, as_json: bool) -
     registry = await _registry(connection)
     if participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
+    await audited(connection, "token.issue", participant)
     token = await credential_log.issue(connection, participant, name, lasts, SystemClock(settings.clock).now())
     session.note(f"token {token.token_id} of {participant}, for {name}; it is not shown again:")
     session.say(as_json, str(token), token=str(token), token_id=token.token_id, participant=participant)
@@ -80,6 +82,7 @@ async def _revoke(token_id: str, as_json: bool) -> None:
     known = (await credential_log.issued(connection)).get(token_id)
     if known is None:
         raise SettingsError(f"{token_id} is no token that is in force: `herald tokens list` shows those")
+    await audited(connection, "token.revoke", token_id)
     await credential_log.revoke(connection, known, SystemClock(settings.clock).now())
     session.say(as_json, f"token {token_id} of {known.participant} is revoked", token_id=token_id, outcome="revoked")
 

@@ -57,13 +57,18 @@ class Forwarded(Emitted):
     at: datetime
     repeat: bool
 
+    @property
+    def id(self) -> str:
+        """Its id from here on: the sender's own is no longer unique."""
+        return _cause(self.edge, self.event.id, self.content)
+
     def topics(self) -> tuple[str, ...]:
         return (self.edge.topic,)
 
     def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Event[Any]:
         return self.event.model_copy(
             update={
-                "id": _cause(self.edge, self.event.id, self.content),
+                "id": self.id,
                 "source": self.edge.source,
                 "subject": self.release_id,
                 "time": self.at,

@@ -1,6 +1,6 @@
 """Makes the topics of the contract, and the genesis record in each state partition."""
 
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.registry import Registry
@@ -51,25 +51,36 @@ async def provision(connection: Connection, partitions: int, registry: Registry,
         missing = [name for name in wanted if name not in there]
         if dry_run:
             return missing
-        response = await admin.create_topics(
-            [
-                NewTopic(
-                    connection.topic(name),
-                    wanted[name][1],
-                    connection.settings.replication_factor,
-                    topic_configs=wanted[name][0].config(),
-                )
-                for name in missing
-            ]
-        )
-        for topic, code, *message in response.topic_errors if missing else ():
-            error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
-                raise ProvisionError(f"topic {topic} was not made: {error.__name__} {message[0] if message else ''}")
+        await _make(connection, admin, {name: wanted[name] for name in missing})
     finally:
         await admin.close()
     await _genesis(connection, partitions, {name for name in missing if name.startswith("state.")})
     return missing
+
+
+async def ensure(connection: Connection, name: str) -> None:
+    """Makes one topic of one partition if it is missing. Raises ProvisionError when it cannot be made."""
+    admin = connection.admin()
+    try:
+        await admin.start()
+        if connection.topic(name) not in await admin.list_topics():
+            (topic,) = (one for one in TOPICS if one.name == name)
+            await _make(connection, admin, {name: (topic, 1)})
+    finally:
+        await admin.close()
+
+
+async def _make(connection: Connection, admin: AIOKafkaAdminClient, wanted: dict[str, tuple[Topic, int]]) -> None:
+    replication = connection.settings.replication_factor
+    new = [
+        NewTopic(connection.topic(name), count, replication, topic_configs=topic.config())
+        for name, (topic, count) in wanted.items()
+    ]
+    response = await admin.create_topics(new)
+    for topic, code, *message in response.topic_errors if new else ():
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise ProvisionError(f"topic {topic} was not made: {error.__name__} {message[0] if message else ''}")
 
 
 async def _genesis(connection: Connection, partitions: int, state_topics: set[str]) -> None:

@@ -45,7 +45,7 @@ TOPICS = (
     "alerts.cisa alerts.cisa-ics alerts.treasury "
     "receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics receipts.treasury "
     "releases acks announcements windows alerts acknowledgements reminders dead-letters replays registry "
-    "registry-versions credentials "
+    "registry-versions credentials audit "
     "state.gateway state.announcements state.windows state.notifier state.acknowledgements"
 )
 
@@ -61,8 +61,8 @@ READS = {
     "service.acknowledgements": "acks alerts windows replays state.acknowledgements",
     "service.door": "alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa "
     "receipts.cisa-ics receipts.treasury announcements windows registry-versions credentials",
-    "service.operator": "dead-letters windows registry registry-versions credentials state.gateway state.announcements "
-    "state.windows state.notifier state.acknowledgements",
+    "service.operator": "dead-letters windows alerts registry registry-versions credentials audit state.gateway "
+    "state.announcements state.windows state.notifier state.acknowledgements",
 }
 WRITES = {
     "aurora-labs": "releases.aurora-labs",
@@ -76,8 +76,8 @@ WRITES = {
     "dead-letters state.notifier",
     "service.acknowledgements": "acknowledgements reminders receipts.cisa receipts.cisa-ics receipts.treasury "
     "dead-letters state.acknowledgements",
-    "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury",
-    "service.operator": "replays registry registry-versions credentials state.gateway state.announcements "
+    "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury audit",
+    "service.operator": "replays registry registry-versions credentials audit state.gateway state.announcements "
     "state.windows state.notifier state.acknowledgements",
 }
 SERVICES = ("gateway", "announcements", "windows", "notifier", "acknowledgements")

@@ -9,13 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from schemas.audit import AccessAudited
 from schemas.credential import CredentialIssued, CredentialRevoked
 from schemas.envelope import Data, derived_id, encode
 from schemas.topics import EVENTS
 from tests.simulation.world import World, at
 
 WHEN = datetime(2027, 3, 1, tzinfo=UTC)
-TOKEN = (
+OUTSIDE = (
     CredentialIssued(
         token_id="5f0c1d2e3a4b",
         participant="lab",
@@ -25,8 +26,17 @@ TOKEN = (
         expires_at=WHEN + timedelta(days=90),
     ),
     CredentialRevoked(token_id="5f0c1d2e3a4b", participant="lab", revoked_at=WHEN + timedelta(days=7)),
+    AccessAudited(
+        action="alert.read",
+        participant="all",
+        credential="token/5f0c1d2e3a4b",
+        request_id="0b6a4c1e-8a2f-4f0e-9f0c-2d7f3a1b5c6d",
+        release_ids=(derived_id("example release"),),
+        alert_ids=(derived_id("example alert"),),
+        at=WHEN,
+    ),
 )
-"""What operators do, which is in no life of a release."""
+"""What operators and the door do, which is in no life of a release."""
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "schemas" / "examples"
 
@@ -55,7 +65,7 @@ def examples() -> dict[Path, str]:
         for record in records if not topic.startswith(("state.", "dead")) else ():
             event = json.loads(record.value or b"{}")
             found.setdefault(event["type"], json.dumps(event, indent=2, ensure_ascii=False) + "\n")
-    for data in TOKEN:
+    for data in OUTSIDE:
         found[data.type] = json.dumps(json.loads(encode(_by_an_operator(data))), indent=2) + "\n"
     missing = {data.type for data in EVENTS} - found.keys()
     assert not missing, f"no example of {sorted(missing)}"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from schemas.access import (
+    DOOR,
     OPERATOR,
     SERVICE_OWNER,
     Acl,
@@ -96,9 +97,15 @@ def test_who_was_offboarded_may_do_nothing_but_the_services_still_reach_its_topi
     assert "herald.acks.treasury" in topics("service.gateway", "read")
 
 
-def test_the_operator_reads_no_alert_no_receipt_and_no_release() -> None:
+def test_the_operator_reads_no_edge_no_release_and_no_answer() -> None:
     edges = {"alerts", "receipts", "releases", "acks"}
-    assert not [name for name in topics(OPERATOR, "read") if name.split(".")[1] in edges]
+    read = topics(OPERATOR, "read")
+    assert [name for name in read if name.split(".")[1] in edges] == ["herald.alerts"]  # who was told what, for a leak
+
+
+def test_what_was_audited_the_door_writes_and_the_operator_alone_reads() -> None:
+    assert [owner for owner in PLAN if "herald.audit" in topics(owner, "read")] == [OPERATOR]
+    assert [owner for owner in PLAN if "herald.audit" in topics(owner, "write")] == [DOOR, OPERATOR]
 
 
 @pytest.mark.parametrize(

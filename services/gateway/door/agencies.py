@@ -69,6 +69,7 @@ async def alerts(
             break
         await state.projector.changed(min(left, 1.0))
     page = found[:limit]
+    await state.audit.shown(request.state.request_id, agency, "alert.read", [one.event for one in page])
     last = page[-1].cursor if page else after
     return Alerts(
         alerts=[one.event for one in page],
@@ -86,15 +87,19 @@ async def stream(
 ) -> StreamingResponse:
     """Alerts as server-sent events, from the beginning, or behind the last one that was got (`Last-Event-ID`)."""
     after = int(last_event_id) if last_event_id is not None else _NO_CURSOR
-    events = _events(request.app.state, agency, after, _milliseconds(since))
+    events = _events(request, agency, after, _milliseconds(since))
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(state: Any, agency: Identity, after: int, since_ms: int | None) -> AsyncIterator[str]:
-    quiet_since = time.monotonic()
+async def _events(request: Request, agency: Identity, after: int, since_ms: int | None) -> AsyncIterator[str]:
+    state, quiet_since = request.app.state, time.monotonic()
     yield ": herald\n\n"
     while not state.stopping.is_set() and state.gatekeeper.still_knows(agency):
         found = await state.reading.alerts(agency.participant, after, PAGE, since_ms)
+        try:
+            await state.audit.shown(request.state.request_id, agency, "alert.read", [one.event for one in found])
+        except Problem:
+            return  # what cannot be audited is not shown: the stream ends, and is resumed where it was
         for one in found:
             after, quiet_since = one.cursor, time.monotonic()
             yield f"id: {one.cursor}\nevent: {one.event['type']}\ndata: {one.text}\n\n"
@@ -109,7 +114,10 @@ async def _events(state: Any, agency: Identity, after: int, since_ms: int | None
 @router.get("/v1/windows", responses=ANSWERS)
 async def windows(request: Request, agency: Agency) -> Windows:
     """Of each release that the agency was told of, the latest alert: the windows as it knows them."""
-    return Windows(windows=await request.app.state.reading.latest_alerts(agency.participant))
+    state = request.app.state
+    found = await state.reading.latest_alerts(agency.participant)
+    await state.audit.shown(request.state.request_id, agency, "window.read", found)
+    return Windows(windows=found)
 
 
 @router.post("/v1/alerts/{alert_id}/acknowledgement", responses=ANSWERS, openapi_extra=json_body(_ANSWER))

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from services.gateway.door import agencies, labs, problem
+from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
 from services.gateway.door.guard import Guard
@@ -17,6 +18,7 @@ from services.gateway.door.identity import Gatekeeper
 from services.gateway.model.database import migrate, open_database
 from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
+from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.settings import Settings
 
@@ -48,13 +50,15 @@ def door(settings: Settings) -> FastAPI:
     state.directory = Directory(connection)
     state.projector = Projector(connection, engine, settings.partitions, lambda: state.directory.registry)
     state.reading = Reading(engine)
-    state.edge = Edge(connection, state.directory, state.projector, state.reading)
+    state.audit = Audit(connection, SystemClock(settings.clock))
+    state.edge = Edge(connection, state.directory, state.projector, state.reading, state.audit)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
     state.stopping = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(engine)
+        await state.audit.start()
         await state.edge.start()
         tasks = [asyncio.create_task(state.directory.run())]
         await state.directory.ready.wait()
@@ -66,6 +70,7 @@ def door(settings: Settings) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await state.edge.stop()
+            await state.audit.stop()
             await engine.dispose()
 
     app.router.lifespan_context = lifespan

@@ -8,16 +8,21 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.acknowledgement import AcknowledgementSubmitted
+from schemas.audit import Action
 from schemas.command import Taken
 from schemas.envelope import CONTENT_TYPE
 from schemas.receipt import Answered, Coordinates, ReceiptRefused
-from services.gateway.decide import decide
+from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
+from services.gateway.decide import Forwarded, decide
+from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
 from services.gateway.door.identity import Identity
 from services.gateway.door.problem import Problem, refused
+from services.gateway.door.writer import Writer
 from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
 from services.gateway.parse import Unreadable, parse
@@ -26,6 +31,11 @@ from services.kernel.connection import Connection
 SEND_SECONDS = 10.0
 _FAMILIES = {"lab": "releases", "agency": "acks"}
 _SOURCES = {"lab": "labs", "agency": "agencies"}
+_ACTIONS: dict[str, Action] = {
+    ReleaseAnnounced.type: "release.announce",
+    ReleaseWithdrawn.type: "release.withdraw",
+    AcknowledgementSubmitted.type: "alert.acknowledge",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,42 +66,45 @@ def event(identity: Identity, kind: str, data: dict[str, Any], event_id: str | N
 
 
 class Edge:
-    """The door's producer, and the receipts that answer what it wrote."""
+    """The door's writer, and the receipts that answer what it wrote."""
 
-    def __init__(self, connection: Connection, directory: Directory, projector: Projector, reading: Reading) -> None:
+    def __init__(
+        self, connection: Connection, directory: Directory, projector: Projector, reading: Reading, audit: Audit
+    ) -> None:
         self._connection = connection
+        self._audit = audit
         self._directory = directory
         self._projector = projector
         self._reading = reading
-        self._producer: AIOKafkaProducer = connection.producer()
+        self._writer = Writer(connection)
         self._probe = connection.consumer(isolation_level="read_uncommitted")
 
     async def start(self) -> None:
         """Connects."""
-        await self._producer.start()
+        await self._writer.start()
         await self._probe.start()
 
     async def stop(self) -> None:
         """Sends what is still to be sent, and disconnects."""
-        await self._producer.stop()
+        await self._writer.stop()
         await self._probe.stop()
 
-    async def submit(self, identity: Identity, said: dict[str, Any]) -> Submitted:
-        """Writes an event; when it returns, Kafka has it on all replicas.
+    async def submit(self, identity: Identity, said: dict[str, Any], request_id: str) -> Submitted:
+        """Writes an event, its audit record first; when it returns, Kafka has both on all replicas.
 
         Raises Problem for what the edge would refuse by form or origin (nothing is written then), and 503 when Kafka
         does not confirm it: the event may or may not stand there, and saying the same again is harmless.
         """
         family = _FAMILIES[identity.role]
         value = json.dumps(said, ensure_ascii=False).encode()
-        self._check(f"{family}.{identity.participant}", value)
+        taken = self._check(f"{family}.{identity.participant}", value)
         receipts = TopicPartition(self._connection.topic(f"receipts.{identity.participant}"), 0)
         topic = self._connection.topic(f"{family}.{identity.participant}")
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                start = (await self._probe.end_offsets([receipts]))[receipts]
+                start, _ = await asyncio.gather(self._end(receipts), self._note(identity, taken, request_id))
                 headers = [("content-type", CONTENT_TYPE.encode())]
-                await self._producer.send_and_wait(topic, value, headers=headers)
+                await self._writer.write(topic, value, headers=headers)
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
             raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
@@ -117,8 +130,22 @@ class Edge:
                 return None
             await self._projector.changed(min(left, 1.0))
 
-    def _check(self, topic: str, value: bytes) -> None:
+    async def _end(self, source: TopicPartition) -> int:
+        return int((await self._probe.end_offsets([source]))[source])
+
+    async def _note(self, identity: Identity, taken: Forwarded, request_id: str) -> None:
+        data = taken.event.data
+        about = {"alert_ids": (data.alert_id,)} if isinstance(data, AcknowledgementSubmitted) else {}
+        await self._audit.write(
+            request_id, identity, _ACTIONS[data.type], release_ids=(taken.release_id,), event=taken.id, **about
+        )
+
+    def _check(self, topic: str, value: bytes) -> Forwarded:
+        """The event as the edge would let it in. Raises Problem with what it would refuse."""
         now, where = datetime.now(UTC), Coordinates(topic=topic, partition=0, offset=0)
         for emitted in decide(None, Taken(where, value, now, self._directory.registry), now):
             if isinstance(emitted, Answered) and isinstance(emitted.receipt, ReceiptRefused):
                 raise refused(emitted.receipt.reasons)
+            if isinstance(emitted, Forwarded):
+                return emitted
+        raise AssertionError("what comes to an edge is answered or let in")

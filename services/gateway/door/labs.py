@@ -72,6 +72,7 @@ async def release(request: Request, lab: Lab, release_id: Annotated[Uuid, Path()
     announcement = await reading.announcement(lab.participant, release_id)
     if announcement is None:
         raise Problem(404, "unknown_release", "no release of yours has this id")
+    await request.app.state.audit.write(request.state.request_id, lab, "release.read", release_ids=(release_id,))
     answers = await reading.receipts(lab.participant, release_id)
     return ReleaseView(
         release_id=release_id,
@@ -104,13 +105,14 @@ async def receipt(
     found = await request.app.state.edge.found(anyone, event_id, start, wait)
     if found is None:
         raise Problem(404, "no_receipt", "no event of yours with this id has been answered yet")
+    await request.app.state.audit.shown(request.state.request_id, anyone, "receipt.read", [found])
     return JSONResponse(found, media_type=CLOUD_EVENT)
 
 
 async def speak(request: Request, identity: Identity, said: dict[str, Any], wait: float) -> Response:
     """Hands an event to the edge: 200 with its receipt, a problem when that refuses, 202 when it is still to come."""
     edge = request.app.state.edge
-    submitted = await edge.submit(identity, said)
+    submitted = await edge.submit(identity, said, request.state.request_id)
     found = await edge.receipt(identity, submitted, wait) if wait else None
     if found is not None:
         return JSONResponse(found, media_type=CLOUD_EVENT)

@@ -1,0 +1,64 @@
+"""A producer that outlives its failures."""
+
+import asyncio
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from services.kernel.connection import Connection
+from services.kernel.observe import log
+
+
+class Writer:
+    """Writes records, each on all replicas when it returns.
+
+    An idempotent producer numbers its records: once Kafka has refused one, it refuses all that follow, for ever. So
+    after a failure there is another producer.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._producer: Any = None
+        self._one_at_a_time = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connects."""
+        await self._current()
+
+    async def stop(self) -> None:
+        """Sends what is still to be sent, and disconnects."""
+        if self._producer is not None:
+            await self._producer.stop()
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def write(self, topic: str, value: bytes, **more: Any) -> None:
+        """Raises KafkaError: the record may or may not stand there."""
+        producer = await self._current()
+        try:
+            await producer.send_and_wait(topic, value, **more)
+        except KafkaError as error:
+            if self._producer is producer:
+                log.warning("producer_replaced", error=repr(error))
+                ending = asyncio.create_task(producer.stop())
+                self._producer = None
+                self._ending.add(ending)
+                ending.add_done_callback(self._ended)
+            raise
+
+    async def _current(self) -> Any:
+        async with self._one_at_a_time:
+            if self._producer is None:
+                producer = self._connection.producer()
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("producer_ended_badly", error=repr(task.exception()))
