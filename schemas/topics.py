@@ -176,7 +176,7 @@ TOPICS: tuple[Topic, ...] = (
         "compact",
         None,
         INTERNAL_BYTES,
-        ("operator",),
+        ("door", "operator"),
         ("door", "operator"),
         (CredentialIssued, CredentialRevoked),
     ),

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from services.gateway.door import agencies, labs, problem
+from services.gateway.door import agencies, labs, problem, publishing
 from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
 from services.gateway.door.guard import Guard
@@ -31,6 +31,7 @@ def routes() -> FastAPI:
     app = FastAPI(
         title="Herald", version=version("herald-early-access"), description=ABOUT, docs_url=None, redoc_url=None
     )
+    app.include_router(publishing.router, tags=["labs"])
     app.include_router(labs.router, tags=["labs"])
     app.include_router(agencies.router, tags=["agencies"])
     app.add_exception_handler(problem.Problem, problem.on_problem)
@@ -50,6 +51,7 @@ def door(settings: Settings) -> FastAPI:
     state.reading = Reading(engine)
     state.edge = Edge(connection, state.directory, state.projector, state.reading)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
+    state.publishing = publishing.Publishing(connection, state.directory)
     state.stopping = asyncio.Event()
 
     @asynccontextmanager
