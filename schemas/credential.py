@@ -23,7 +23,7 @@ class _CredentialEvent(Data):
 
 
 class CredentialIssued(_CredentialEvent):
-    """A token was issued. It was shown once; what is kept is its hash."""
+    """A token was issued. It was shown once; what is kept is its hash. The first of an id stands."""
 
     type: ClassVar[str] = "herald.credential.issued.v1"
 
@@ -31,6 +31,10 @@ class CredentialIssued(_CredentialEvent):
     secret_sha256: Sha256 = Field(description="of its secret part, which is 32 random bytes")
     issued_at: Instant
     expires_at: Instant
+    identity_expires_at: Instant | None = Field(
+        default=None,
+        description="of one exchanged for a CI's identity token: when that expires",
+    )
 
 
 class CredentialRevoked(_CredentialEvent):

@@ -7,7 +7,18 @@ from typing import Any, get_args
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from schemas.notice import Refused
-from schemas.values import Capability, Digest, HttpsUrl, ParticipantId, Reference, Tier, Traceparent, Tracestate, Uuid
+from schemas.values import (
+    Capability,
+    Digest,
+    HttpsUrl,
+    IssuerUrl,
+    ParticipantId,
+    Reference,
+    Tier,
+    Traceparent,
+    Tracestate,
+    Uuid,
+)
 
 MOST = 20
 """How many problems are named at once."""
@@ -32,6 +43,8 @@ _WORDS = {
     _pattern(Uuid): "must be a UUID in lower case, such as 8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11",
     _pattern(Digest): "must be sha256: or sha512: and the digest in lower-case hexadecimal",
     _pattern(HttpsUrl): "must be a web address that begins with https://",
+    _pattern(IssuerUrl): "must be the issuer's address as its tokens name it: https:// (plain http on loopback alone), "
+    "a host, perhaps a path",
     _pattern(Traceparent): "must be a W3C trace parent: version, trace id, parent id and flags; or leave it out",
     _pattern(Tracestate): "must be printable ASCII; or leave it out",
 }

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from schemas.envelope import Data
+from schemas.publisher import Publisher
 from schemas.values import Capability, Duration, Instant, Line, ParticipantId, Prose, Strict, Tier, Uuid
 from schemas.window import WindowPolicy
 
@@ -18,6 +19,9 @@ class Lab(Strict):
     """A lab that may announce."""
 
     name: Line
+    publishers: Annotated[tuple[Publisher, ...], Field(max_length=20)] = Field(
+        default=(), description="CI that speaks for the lab over HTTP with no stored secret"
+    )
 
 
 class Interests(Strict):

@@ -1,6 +1,7 @@
 """The registry as people write it: one YAML file, checked with line, field and remedy."""
 
 import json
+from collections.abc import Iterator
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from schemas.explain import explain
 from schemas.notice import Refused
+from schemas.publisher import Publisher
 from schemas.registry import Registry, RegistryFile
 from schemas.yaml_file import FileError, read, with_lines
 
@@ -33,6 +35,7 @@ def _check(registry: RegistryFile, offboarded: frozenset[str]) -> list[Refused]:
     for kind, names in (("labs", registry.labs), ("agencies", registry.agencies)):
         for name in sorted(names.keys() & offboarded):
             problems.append(_problem(f"{kind}.{name}", "was offboarded; an id is never used again: choose another"))
+    problems += _publishers(registry)
     for name, agency in registry.agencies.items():
         where = f"agencies.{name}"
         try:
@@ -52,6 +55,20 @@ def _check(registry: RegistryFile, offboarded: frozenset[str]) -> list[Refused]:
                     hint = f"did you mean {near[0]}?" if near else f"add it under {field}, or leave it out"
                     problems.append(_problem(f"{where}.interests.{field}", f"{one} is unknown; {hint}"))
     return problems
+
+
+def _publishers(registry: RegistryFile) -> Iterator[Refused]:
+    before: list[tuple[str, Publisher]] = []
+    for lab, about in registry.labs.items():
+        for number, publisher in enumerate(about.publishers):
+            where = f"labs.{lab}.publishers.{number}"
+            for field, said in publisher.faults():
+                yield _problem(f"{where}.{field}", said)
+            for other, earlier in before:
+                if publisher.overlaps(earlier):
+                    said = "stands twice" if other == lab else f"could be {other}'s as well: one repository, one lab"
+                    yield _problem(where, f"{said}; let a claim differ, such as the repository's")
+            before.append((lab, publisher))
 
 
 def _problem(field: str, message: str) -> Refused:

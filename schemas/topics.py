@@ -177,7 +177,7 @@ TOPICS: tuple[Topic, ...] = (
         "compact",
         None,
         INTERNAL_BYTES,
-        ("operator",),
+        ("door", "operator"),
         ("door", "operator"),
         (CredentialIssued, CredentialRevoked),
     ),

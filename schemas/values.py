@@ -183,6 +183,13 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha(256:[0-9a-f]{64}|512:[0
 HttpsUrl = Annotated[
     str, StringConstraints(pattern=r"^https://[^\s/$.?#][^\s]*$", max_length=2000), AfterValidator(_single_line)
 ]
+IssuerUrl = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+        max_length=500,
+    ),
+]
 Line = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),

@@ -1,6 +1,7 @@
 """`herald announce` and `herald withdraw`: a lab speaks, and gets its receipt."""
 
 import asyncio
+import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from schemas.explain import explain
+from schemas.notice import Refused
 from schemas.release import Release, ReleaseWithdrawn
 from schemas.release_file import load
 from schemas.values import rfc3339
@@ -35,6 +37,7 @@ def announce(
     timeout: Timeout = 30.0,
     event_id: EventId = None,
     stated_at: StatedAt = None,
+    artifact: Annotated[Path | None, typer.Option(help="What was built: its SHA-256 becomes artifact_digest.")] = None,
     strict: Strict = False,
     no_fail: NoFail = False,
     as_json: session.Json = False,
@@ -50,6 +53,8 @@ def announce(
         data = json.loads(release.model_dump_json(exclude_none=True))
         if stated_at is not None:
             data["stated_at"] = rfc3339(stated_at)
+        if artifact is not None:
+            data["model"]["artifact_digest"] = _digest(artifact, release.model.artifact_digest)
         event = _event("herald.release.announced.v1", lab, event_id, data)
         about = f"{lab}/{release.reference}"
         raise typer.Exit(_speak(event, lab, api, about, timeout, as_json, strict))
@@ -78,6 +83,16 @@ def withdraw(
             raise FileError(explain(error, Release)) from None
         event = _event("herald.release.withdrawn.v1", lab, event_id, data)
         raise typer.Exit(_speak(event, lab, api, f"{lab}/{reference}", timeout, as_json, strict=False))
+
+
+def _digest(artifact: Path, stated: str | None) -> str:
+    algorithm = (stated or "sha256").partition(":")[0]
+    with artifact.open("rb") as built:
+        found = f"{algorithm}:{hashlib.file_digest(built, algorithm).hexdigest()}"
+    if stated not in {None, found}:
+        said = f"states {stated}, and {artifact} is {found}: leave it out of the file, or build what it states"
+        raise FileError((Refused(code="invalid", field="model.artifact_digest", message=said),))
+    return found
 
 
 def _event(kind: str, lab: str, event_id: str | None, data: dict[str, Any]) -> dict[str, Any]:

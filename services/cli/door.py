@@ -4,30 +4,38 @@ import asyncio
 import os
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from services.cli.ci_identity import NoIdentity, identity_token
 from services.cli.exchange import Outcome
 from services.kernel.loopback import is_loopback
 from services.kernel.settings import SettingsError
 
+if TYPE_CHECKING:
+    import httpx
+
 Api = Annotated[
     str | None,
-    typer.Option("--api", envvar="HERALD_API", help="Address of Herald's HTTP door, instead of Kafka; needs a token."),
+    typer.Option(
+        "--api",
+        envvar="HERALD_API",
+        help="Address of Herald's HTTP door, instead of Kafka; needs a token, or a CI that proves who it is.",
+    ),
 ]
 LONGEST_WAIT = 30
 CLOUD_EVENT = "application/cloudevents+json"
 
 
-def token() -> str:
+def token() -> str | None:
     """The token from HERALD_TOKEN, or from the file that HERALD_TOKEN_FILE names. Raises SettingsError."""
     if found := os.environ.get("HERALD_TOKEN"):
         return found.strip()
     path = os.environ.get("HERALD_TOKEN_FILE")
-    if path is None:
-        raise SettingsError("HERALD_TOKEN: no token is set; HERALD_TOKEN_FILE may name a file that holds it")
+    if not path:
+        return None
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
@@ -35,29 +43,67 @@ def token() -> str:
 
 
 async def submit(api: str, event: dict[str, Any], seconds: float) -> Outcome:
-    """Sends a CloudEvent through the door and waits for its receipt, for so many seconds in all."""
+    """Sends a CloudEvent of a lab through the door and waits for its receipt, for so many seconds in all.
+
+    Without a token it exchanges the identity that the CI gives this run.
+    """
     import httpx  # noqa: PLC0415 - other commands start quicker without it
 
     _check(api)
-    base, wait = api.rstrip("/"), max(0.0, min(seconds - 1, LONGEST_WAIT))
-    headers = {"Authorization": f"Bearer {token()}", "Content-Type": CLOUD_EVENT}
+    known = "nothing was sent"
     try:
-        async with asyncio.timeout(seconds), httpx.AsyncClient(timeout=seconds) as client:
-            answer = await client.post(f"{base}/v1/events?wait={wait:g}", json=event, headers=headers)
-        said = answer.json()
+        async with asyncio.timeout(seconds) as limit, httpx.AsyncClient(timeout=seconds) as client:
+            given = token()
+            if given is None:
+                exchanged = await _exchange(client, api, event["source"].rpartition("/")[2])
+                if not exchanged.is_success:
+                    return _refused(api, exchanged)
+                given = exchanged.json()["token"]
+            known = "the event may or may not stand there"
+            left = (limit.when() or 0) - asyncio.get_running_loop().time()
+            answer = await client.post(
+                f"{api.rstrip('/')}/v1/events?wait={max(0.0, min(left - 1, LONGEST_WAIT)):g}",
+                json=event,
+                headers={"Authorization": f"Bearer {given}", "Content-Type": CLOUD_EVENT},
+            )
+            said = answer.json() if answer.is_success else {}
+    except NoIdentity as error:
+        return Outcome(None, f"{error}: {known}")
     except httpx.ConnectError as error:
         return Outcome(None, f"{api} could not be reached: nothing was sent ({error})")
     except TimeoutError:
-        return Outcome(None, f"no answer from {api} within {seconds:g} s: the event may or may not stand there")
-    except (httpx.HTTPError, ValueError) as error:
-        return Outcome(None, f"{api} did not answer as expected: the event may or may not stand there ({error!r})")
-    if answer.is_success:
-        pending = answer.status_code == HTTPStatus.ACCEPTED
-        known = f"Herald has the event; its receipt will be at {base}{said['receipt_url']}" if pending else "answered"
-        return Outcome(None if pending else said, known)
-    if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return Outcome(None, f"{api}: {said.get('detail', answer.status_code)}")
-    reasons = said.get("reasons") or [{"code": said.get("title", "refused"), "message": said.get("detail", "")}]
+        return Outcome(None, f"no answer from {api} within {seconds:g} s: {known}")
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return Outcome(None, f"{api} did not answer as expected: {known} ({error!r})")
+    if not answer.is_success:
+        return _refused(api, answer)
+    if answer.status_code == HTTPStatus.ACCEPTED:
+        where = f"{api.rstrip('/')}{said['receipt_url']}"
+        return Outcome(None, f"Herald has the event; its receipt will be at {where}")
+    return Outcome(said, "answered")
+
+
+async def _exchange(client: "httpx.AsyncClient", api: str, lab: str) -> "httpx.Response":
+    identity = await identity_token(client)
+    if identity is None:
+        raise SettingsError(
+            "HERALD_TOKEN: no token is set, and this is no CI that proves who it is; HERALD_TOKEN_FILE may name a file "
+            "that holds one. In CI: `permissions: id-token: write` (GitHub), or HERALD_ID_TOKEN (GitLab: `id_tokens`)"
+        )
+    return await client.post(f"{api.rstrip('/')}/v1/tokens", json={"lab": lab, "id_token": identity})
+
+
+def _refused(api: str, answer: "httpx.Response") -> Outcome:
+    """What a problem says. Where the door could not answer, nothing was refused."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or "type" not in said:
+        return Outcome(None, f"{api} answered with {answer.status_code}: {said.get('detail', 'no reason')}")
+    code = said["type"].rpartition(":")[2]
+    reasons = said.get("reasons") or [{"code": code, "message": said.get("detail", "")}]
     return Outcome({"type": "herald.receipt.refused.v1", "data": {"reasons": reasons}}, "answered")
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,9 @@ from services.kernel.connection import Connection
 CREDENTIALS_TOPIC = "credentials"
 PREFIX = "herald_"
 """Begins every token, so that scanners for leaked secrets know one when they see it."""
+
+FORGOTTEN = timedelta(days=1)
+"""So long after both have expired, a token and the identity behind it are forgotten."""
 
 _read = reader(CredentialIssued, CredentialRevoked)
 
@@ -32,6 +35,11 @@ class Token:
     def fresh(cls) -> "Token":
         """A new one, of 32 random bytes."""
         return cls(secrets.token_hex(6), secrets.token_urlsafe(32))
+
+    @classmethod
+    def exchanged_for(cls, issuer: str, identity: str) -> "Token":
+        """A new one whose id follows from the identity that it is exchanged for, so that each buys one token only."""
+        return cls(derived_id("identity", issuer, identity)[-12:], secrets.token_urlsafe(32))
 
     @classmethod
     def of(cls, text: str) -> "Token | None":
@@ -52,18 +60,33 @@ class Token:
 
 
 class Tokens:
-    """The last word on every token."""
+    """What is known of every token. The first one issued under an id stands, and a revocation is final."""
 
     def __init__(self) -> None:
         self.issued: dict[str, CredentialIssued] = {}
+        self._revoked: set[str] = set()
 
-    def take(self, value: bytes | None) -> None:
-        """Takes over one record of the topic."""
-        data = _read.validate_json(value or b"", extra="ignore").data
-        if isinstance(data, CredentialIssued):
-            self.issued[data.token_id] = data
-        else:
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """Takes over one record of the topic. Without a value, a token is forgotten."""
+        if value is None:
+            token_id = (key or b"").decode()
+            self.issued.pop(token_id, None)
+            self._revoked.discard(token_id)
+            return
+        data = _read.validate_json(value, extra="ignore").data
+        if isinstance(data, CredentialRevoked):
+            self._revoked.add(data.token_id)
             self.issued.pop(data.token_id, None)
+        elif data.token_id not in self._revoked:
+            self.issued.setdefault(data.token_id, data)
+
+    def useless(self, now: datetime) -> list[str]:
+        """Tokens of CIs whose identity cannot be presented again by any clock: there is no need to know them."""
+        return [
+            token_id
+            for token_id, one in self.issued.items()
+            if one.identity_expires_at is not None and max(one.identity_expires_at, one.expires_at) + FORGOTTEN < now
+        ]
 
     def holder(self, text: str, now: datetime) -> CredentialIssued | None:
         """Whose token a text is; None when it is unknown, wrong, expired or revoked. Compares in constant time."""
@@ -86,7 +109,7 @@ async def issued(connection: Connection) -> Mapping[str, CredentialIssued]:
         end = (await consumer.end_offsets([source]))[source]
         while await consumer.position(source) < end:
             for record in (await consumer.getmany(source, timeout_ms=200)).get(source, []):
-                tokens.take(record.value)
+                tokens.take(record.key, record.value)
     finally:
         await consumer.stop()
     return tokens.issued
@@ -95,32 +118,53 @@ async def issued(connection: Connection) -> Mapping[str, CredentialIssued]:
 async def issue(connection: Connection, participant: str, name: str, lasts: timedelta, now: datetime) -> Token:
     """Issues a token. It is returned once, and kept nowhere."""
     token = Token.fresh()
-    event = CredentialIssued(
-        token_id=token.token_id,
-        participant=participant,
-        name=name,
-        secret_sha256=token.secret_sha256,
-        issued_at=now,
-        expires_at=now + lasts,
-    )
-    await _write(connection, event, now)
+    await record(connection, described(token, participant, name, lasts, now), "/services/operator", now)
     return token
 
 
 async def revoke(connection: Connection, known: CredentialIssued, now: datetime) -> None:
     """Ends a token."""
     event = CredentialRevoked(token_id=known.token_id, participant=known.participant, revoked_at=now)
-    await _write(connection, event, now)
+    await record(connection, event, "/services/operator", now)
 
 
-async def _write(connection: Connection, data: CredentialIssued | CredentialRevoked, now: datetime) -> None:
+def described(
+    token: Token,
+    participant: str,
+    name: str,
+    lasts: timedelta,
+    now: datetime,
+    identity_expires_at: datetime | None = None,
+) -> CredentialIssued:
+    """What is kept of a token. `name`: what it is for; `lasts`: how long it is taken from now on."""
+    return CredentialIssued(
+        token_id=token.token_id,
+        participant=participant,
+        name=name,
+        secret_sha256=token.secret_sha256,
+        issued_at=now,
+        expires_at=now + lasts,
+        identity_expires_at=identity_expires_at,
+    )
+
+
+async def record(
+    connection: Connection,
+    data: CredentialIssued | CredentialRevoked,
+    source: str,
+    now: datetime,
+    forgotten: Iterable[str] = (),
+) -> int:
+    """Writes the word on a token, and forgets others; returns its offset. Raises KafkaError."""
+    topic, producer = connection.topic(CREDENTIALS_TOPIC), connection.producer()
     cause = derived_id("credential", data.token_id, now.isoformat())
-    event: Any = data.stamped(cause=cause, ordinal=0, source="/services/operator", time=now)
-    producer = connection.producer()
-    await producer.start()
+    event: Any = data.stamped(cause=cause, ordinal=0, source=source, time=now)
     try:
-        await producer.send_and_wait(
-            connection.topic(CREDENTIALS_TOPIC), encode(event), key=data.token_id.encode(), partition=0
-        )
+        await producer.start()
+        for token_id in forgotten:
+            await producer.send_and_wait(topic, None, key=token_id.encode(), partition=0)
+        sent = await producer.send_and_wait(topic, encode(event), key=data.token_id.encode(), partition=0)
     finally:
         await producer.stop()
+    offset: int = sent.offset
+    return offset

@@ -49,7 +49,7 @@ class Process:
         """Whether it has been stopped by a signal."""
         return Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
-    async def says(self, text: str, seconds: float = 60) -> None:
+    async def says(self, text: str, seconds: float = 180) -> None:
         """Waits until its log holds a text."""
         until = time.monotonic() + seconds
         while text not in self.log.read_text(errors="replace"):
@@ -110,7 +110,7 @@ class Deployment:
         self.processes += started
         return started
 
-    async def ready(self, *processes: Process, seconds: float = 60) -> None:
+    async def ready(self, *processes: Process, seconds: float = 180) -> None:
         """Waits until they are ready; fails with the log of one that is not."""
         until = time.monotonic() + seconds
         for process in processes or self.processes:
@@ -152,7 +152,7 @@ class Deployment:
         """The same as decoded events."""
         return [json.loads(record.value) for record in await self.read(name, partitions)]
 
-    async def settled(self, name: str, count: int, partitions: int = 1, seconds: float = 60) -> list[dict[str, Any]]:
+    async def settled(self, name: str, count: int, partitions: int = 1, seconds: float = 180) -> list[dict[str, Any]]:
         """Waits until a topic holds so many events, or the time is up; returns what it holds."""
         until = time.monotonic() + seconds
         while True:

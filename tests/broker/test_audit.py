@@ -13,11 +13,9 @@ import pytest
 import pytest_asyncio
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from services.embedded.ports import free
-from services.kernel.credential_log import issue
-from tests.broker.deployment import Deployment
+from tests.broker.doorway import Door, opened
 from tests.broker.flow import AGENCIES, registry
-from tests.broker.test_door import DAY, Door, announced, release, told
+from tests.broker.test_door import announced, release, told
 from tests.broker.test_embedded import herald
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -27,21 +25,9 @@ CLOUD_EVENT = {"Content-Type": "application/cloudevents+json"}
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def door(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
     """One deployment for the tests of this file."""
-    folder, port = tmp_path_factory.mktemp("audit"), free()
-    env = {"HERALD_DOOR__PORT": str(port), "HERALD_DATA": str(folder / "data"), "HERALD_DOOR__BURST": "2000"}
-    deployment = Deployment(kafka, "audit.", folder, partitions=2, env=env)
-    try:
-        await deployment.prepare(registry())
-        deployment.start()
-        (process,) = deployment.start("gateway.door")
-        tokens = {
-            who: await issue(deployment.connection, who, "a test", DAY, datetime.now(UTC))
-            for who in ("lab-a", "lab-b", *AGENCIES)
-        }
-        await deployment.ready()
-        yield Door(deployment, process, f"http://127.0.0.1:{port}", tokens)
-    finally:
-        deployment.stop()
+    folder = tmp_path_factory.mktemp("audit")
+    async with opened(kafka, "audit.", folder, registry(), ("lab-a", "lab-b", *AGENCIES)) as door:
+        yield door
 
 
 async def audited(door: Door) -> list[dict[str, Any]]:

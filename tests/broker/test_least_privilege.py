@@ -76,7 +76,7 @@ WRITES = {
     "dead-letters state.notifier",
     "service.acknowledgements": "acknowledgements reminders receipts.cisa receipts.cisa-ics receipts.treasury "
     "dead-letters state.acknowledgements",
-    "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury audit",
+    "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury audit credentials",
     "service.operator": "replays registry registry-versions credentials audit state.gateway state.announcements "
     "state.windows state.notifier state.acknowledgements",
 }

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from services.gateway.door import agencies, labs, problem
+from services.gateway.door import agencies, labs, problem, publishing
 from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
@@ -33,6 +33,7 @@ def routes() -> FastAPI:
     app = FastAPI(
         title="Herald", version=version("herald-early-access"), description=ABOUT, docs_url=None, redoc_url=None
     )
+    app.include_router(publishing.router, tags=["labs"])
     app.include_router(labs.router, tags=["labs"])
     app.include_router(agencies.router, tags=["agencies"])
     app.add_exception_handler(problem.Problem, problem.on_problem)
@@ -53,6 +54,7 @@ def door(settings: Settings) -> FastAPI:
     state.audit = Audit(connection, SystemClock(settings.clock))
     state.edge = Edge(connection, state.directory, state.projector, state.reading, state.audit)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
+    state.publishing = publishing.Publishing(connection, state.directory)
     state.stopping = asyncio.Event()
 
     @asynccontextmanager

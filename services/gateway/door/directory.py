@@ -1,6 +1,8 @@
 """Who is who: follows the registry and the tokens, from the beginning, in memory."""
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -21,6 +23,20 @@ class Directory:
         self.registry = Registry()
         self.tokens = Tokens()
         self.ready = asyncio.Event()
+        self._looks, self._tokens_until = 0, 0
+        self._looked = asyncio.Condition()
+
+    async def has_read(self, offset: int) -> None:
+        """Waits until the words on tokens up to this offset were taken over."""
+        async with self._looked:
+            await self._looked.wait_for(lambda: self._tokens_until > offset)
+
+    async def hears_of(self, token_id: str) -> None:
+        """Waits for a token that another door may have issued just now: two looks, a second at most."""
+        last = self._looks + 2
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1), self._looked:
+                await self._looked.wait_for(lambda: token_id in self.tokens.issued or self._looks >= last)
 
     async def run(self) -> None:
         """Follows until it is cancelled."""
@@ -39,16 +55,20 @@ class Directory:
                     # One after the other: a partition that cannot be read takes nothing of the other with it.
                     for source in (registry, tokens):
                         for record in (await consumer.getmany(source, timeout_ms=100)).get(source, []):
-                            self._take(source == registry, record.value)
+                            self._take(source == registry, record)
+                    async with self._looked:
+                        self._looks += 1
+                        self._looked.notify_all()
                 except KafkaError as error:
                     log.warning("directory_unreadable", error=repr(error))
                     await asyncio.sleep(1)
         finally:
             await consumer.stop()
 
-    def _take(self, is_registry: bool, value: bytes) -> None:
+    def _take(self, is_registry: bool, record: Any) -> None:
         if is_registry:
-            self.registry = reader(Registry).validate_json(value, extra="ignore").data
+            self.registry = reader(Registry).validate_json(record.value, extra="ignore").data
             log.info("registry_version", version=self.registry.version)
         else:
-            self.tokens.take(value)
+            self.tokens.take(record.key, record.value)
+            self._tokens_until = record.offset + 1

@@ -1,8 +1,6 @@
 """Who is asking: a bearer token, checked against the tokens in force and the registry, and held to a rate."""
 
-import math
-import time
-from collections.abc import Callable
+import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -12,6 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.gateway.door.directory import Directory
 from services.gateway.door.problem import Problem
+from services.gateway.door.rates import Rates
+from services.kernel.credential_log import Token
 from services.kernel.settings import DoorSettings
 
 _bearer = HTTPBearer(auto_error=False, description="A token of `herald tokens issue`.")
@@ -27,35 +27,13 @@ class Identity:
     token_id: str
 
 
-class Rates:
-    """A bucket an identity: `burst` at once, `requests_per_second` in the long run."""
-
-    def __init__(self, settings: DoorSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._burst, self._clock = settings.requests_per_second, settings.burst, clock
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def take(self, participant: str) -> tuple[bool, dict[str, str]]:
-        """Whether one more request is taken, and the headers that say how many more would be."""
-        now = self._clock()
-        level, since = self._buckets.get(participant, (float(self._burst), now))
-        level = min(float(self._burst), level + (now - since) * self._rate)
-        taken = level >= 1
-        self._buckets[participant] = (level - 1 if taken else level, now)
-        left = max(0, math.floor(level - 1))
-        wait = 0 if taken else math.ceil((1 - level) / self._rate)
-        headers = {
-            "RateLimit-Policy": f'"identity";q={self._burst};w={math.ceil(self._burst / self._rate)}',
-            "RateLimit": f'"identity";r={left};t={wait}',
-        }
-        return taken, headers if taken else headers | {"Retry-After": str(wait)}
-
-
 class Gatekeeper:
     """Tells who is asking."""
 
     def __init__(self, directory: Directory, settings: DoorSettings) -> None:
         self._directory = directory
-        self._rates = Rates(settings)
+        self._rates = Rates(settings.requests_per_second, settings.burst, "identity")
+        self._addresses = Rates(settings.requests_per_second, settings.burst, "address")
 
     def identify(self, token: str) -> tuple[Identity, dict[str, str]]:
         """The identity behind a token, and headers for the answer. Raises Problem 401, 403 or 429."""
@@ -72,6 +50,19 @@ class Gatekeeper:
             raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
         return Identity(known.participant, role, known.token_id), headers
 
+    def admit(self, address: str) -> dict[str, str]:
+        """Holds whoever has not said who it is to a rate, by address; headers for the answer. Raises Problem 429."""
+        taken, headers = self._addresses.take(network(address))
+        if not taken:
+            raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
+        return headers
+
+    async def hears_of(self, text: str) -> None:
+        """Waits a moment for a token that is unknown as yet: another door may have issued it just now."""
+        token = Token.of(text)
+        if token is not None and token.token_id not in self._directory.tokens.issued:
+            await self._directory.hears_of(token.token_id)
+
     def still_knows(self, identity: Identity) -> bool:
         """Whether the token behind an answer that lasts is still taken."""
         known, registry = self._directory.tokens.issued.get(identity.token_id), self._directory.registry
@@ -86,10 +77,25 @@ async def _anyone(
         said = "send a token: Authorization: Bearer herald_…"
         raise Problem(401, "unauthenticated", said, headers={"WWW-Authenticate": _WHO})
     gatekeeper: Gatekeeper = request.app.state.gatekeeper
+    await gatekeeper.hears_of(given.credentials)
     identity, headers = gatekeeper.identify(given.credentials)
     request.state.headers.update(headers)
     request.state.participant = identity.participant
     return identity
+
+
+async def _anybody(request: Request) -> None:
+    address = request.client.host if request.client else ""
+    request.state.headers.update(request.app.state.gatekeeper.admit(address))
+
+
+def network(address: str) -> str:
+    """What one party holds: an IPv4 address, or the network of an IPv6 address."""
+    try:
+        bits = 64 if ipaddress.ip_address(address).version == 6 else 32
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 async def _lab(identity: Annotated[Identity, Depends(_anyone)]) -> Identity:
@@ -104,6 +110,7 @@ async def _agency(identity: Annotated[Identity, Depends(_anyone)]) -> Identity:
     return identity
 
 
+Anybody = Annotated[None, Depends(_anybody)]
 Anyone = Annotated[Identity, Depends(_anyone)]
 Lab = Annotated[Identity, Depends(_lab)]
 Agency = Annotated[Identity, Depends(_agency)]
