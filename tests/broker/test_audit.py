@@ -108,7 +108,8 @@ def _first_alert(answer: httpx.Response, acknowledged: dict[str, Any]) -> str:
 
 
 async def test_a_stream_is_recorded_batch_by_batch_and_nothing_is_sent_that_is_not(door: Door) -> None:
-    await announced(door, "streamed")
+    for reference in ("streamed-1", "streamed-2"):
+        await announced(door, reference)
     wanted = [one["id"] for one in await door.deployment.events("alerts.agency-c")]
     before, got = len(await audited(door)), []
     async with door.client("agency-c") as client, client.stream("GET", "/v1/alerts/stream") as answer:

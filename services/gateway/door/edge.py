@@ -15,7 +15,7 @@ from schemas.acknowledgement import AcknowledgementSubmitted
 from schemas.audit import Action
 from schemas.command import Taken
 from schemas.envelope import CONTENT_TYPE
-from schemas.receipt import Answered, Coordinates, ReceiptRefused
+from schemas.receipt import Answered, Coordinates, ReceiptAccepted, ReceiptRefused
 from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
 from services.gateway.decide import Forwarded, decide
 from services.gateway.door.audit import Audit
@@ -118,17 +118,25 @@ class Edge:
         return found
 
     async def found(self, identity: Identity, event_id: str, start: int, seconds: float) -> dict[str, Any] | None:
-        """The first answer to an event at or behind an offset, refusal or not."""
+        """The first answer to an event at or behind an offset, refusal or not; waited for at most so long.
+
+        Waited for as well: that what it accepted can be looked at, since topics are projected one by one.
+        """
         until = time.monotonic() + seconds
         while True:
             text = await self._reading.receipt(identity.participant, event_id, start)
-            if text is not None:
-                answer: dict[str, Any] = json.loads(text)
-                return answer
+            answer: dict[str, Any] | None = json.loads(text) if text is not None else None
             left = until - time.monotonic()
-            if left <= 0:
-                return None
+            if left <= 0 or (answer is not None and await self._stands(identity, answer)):
+                return answer
             await self._projector.changed(min(left, 1.0))
+
+    async def _stands(self, identity: Identity, receipt: dict[str, Any]) -> bool:
+        if identity.role != "lab" or receipt["type"] != ReceiptAccepted.type:
+            return True
+        said = receipt["data"]
+        known = await self._reading.announcement(identity.participant, said["release_id"])
+        return known is not None and known["revision"] >= said["revision"]
 
     async def _end(self, source: TopicPartition) -> int:
         return int((await self._probe.end_offsets([source]))[source])
