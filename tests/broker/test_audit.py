@@ -12,11 +12,12 @@ import httpx
 import pytest
 import pytest_asyncio
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from typer.testing import CliRunner, Result
 
+from services.cli.main import app
 from tests.broker.doorway import Door, opened
 from tests.broker.flow import AGENCIES, registry
 from tests.broker.test_door import announced, release, told
-from tests.broker.test_embedded import herald
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 CLOUD_EVENT = {"Content-Type": "application/cloudevents+json"}
@@ -33,6 +34,12 @@ async def door(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
 async def audited(door: Door) -> list[dict[str, Any]]:
     """Everything that stands in `audit`."""
     return [event["data"] for event in await door.deployment.events("audit")]
+
+
+async def command(door: Door, *arguments: str) -> Result:
+    """A command on this deployment."""
+    env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": door.deployment.bootstrap_servers, "HERALD_KAFKA__TOPIC_PREFIX": "audit."}
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, arguments, env=env))
 
 
 async def test_each_change_and_each_look_is_recorded_once_and_nothing_else_is(door: Door) -> None:
@@ -200,11 +207,8 @@ async def test_on_the_day_of_a_leak_all_who_were_told_or_looked_are_listed(door:
     await door.post("agency-b", f"/v1/alerts/{alert['id']}/acknowledgement", json={"disposition": "received"})
 
     async def listed(*arguments: str) -> tuple[list[dict[str, Any]], str]:
-        env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": door.deployment.bootstrap_servers}
-        env |= {"HERALD_KAFKA__TOPIC_PREFIX": "audit."}
-        done = await asyncio.to_thread(lambda: herald("disclosures", *arguments, "--json", **env))
-        assert done.returncode == (0 if "no-lab/x" not in arguments else 2), done
-        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+        done = await command(door, "disclosures", *arguments, "--json")
+        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr or str(done.exception)
 
     rows, summed = await listed("lab-a/leaked")
     assert rows == (await listed(release_id))[0]
@@ -231,14 +235,60 @@ async def test_on_the_day_of_a_leak_all_who_were_told_or_looked_are_listed(door:
 
 
 async def test_what_an_operator_commands_is_recorded_too(door: Door) -> None:
-    env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": door.deployment.bootstrap_servers, "HERALD_KAFKA__TOPIC_PREFIX": "audit."}
     before = len(await audited(door))
-    made = await asyncio.to_thread(lambda: herald("tokens", "issue", "lab-b", "--name", "x", "--json", **env))
-    token = json.loads(made.stdout)
-    await asyncio.to_thread(lambda: herald("tokens", "revoke", token["token_id"], **env))
+    token = json.loads((await command(door, "tokens", "issue", "lab-b", "--name", "x", "--json")).stdout)
+    await command(door, "tokens", "revoke", token["token_id"])
     entries = (await audited(door))[before:]
     assert [(entry["action"], entry["target"], entry["credential"]) for entry in entries] == [
         ("token.issue", "lab-b", "kafka/anonymous"),
         ("token.revoke", token["token_id"], "kafka/anonymous"),
     ]
     assert not any("participant" in entry for entry in entries)
+
+
+async def test_a_dry_run_answers_what_then_happens_and_writes_nothing_but_that_it_was_asked(door: Door) -> None:
+    topics = ["releases.lab-a", "receipts.lab-a", *[f"alerts.{agency}" for agency in AGENCIES]]
+
+    async def written() -> list[int]:
+        return [len(await door.deployment.read(topic)) for topic in topics]
+
+    said = release("tried", early_access={"opens": "P45D"}, audience={"mode": "listed", "agencies": list(AGENCIES[:2])})
+    before, asked = await written(), len(await audited(door))
+    tried = await door.post("lab-a", "/v1/releases?dry_run=true&wait=20", json=said)
+    assert tried.status_code == 200, tried.text
+    trial = tried.json()
+    assert (trial["dry_run"], trial["outcome"], trial["revision"]) == (True, "accepted", 1)
+    assert [warning["code"] for warning in trial["warnings"]] == ["opening_clamped"]
+    event = {"specversion": "1.0", "id": "dry", "source": "/labs/lab-a", "type": "herald.release.announced.v1"}
+    content = json.dumps(event | {"data": said})
+    same = await door.post("lab-a", "/v1/events?dry_run=true", content=content, headers=CLOUD_EVENT)
+    assert same.json()["would_tell"][0]["agency"] == "agency-a"
+    secret = said | {"early_access": {"opens": "P14D", "access": {"how": "password: hunter2!secret"}}}
+    refused = await door.post("lab-a", "/v1/releases?dry_run=true", json=secret)
+    assert (refused.status_code, refused.json()["reasons"][0]["code"]) == (422, "secret_in_access")
+    missing = await door.post("lab-a", "/v1/releases?dry_run=true", json={"reference": "tried"})
+    assert missing.status_code == 422
+    assert await written() == before
+    entries = (await audited(door))[asked:]
+    assert [(one["action"], one["release_ids"]) for one in entries] == [("release.try", [trial["release_id"]])] * 3
+
+    receipt = (await door.post("lab-a", "/v1/releases?wait=20", json=said)).json()["data"]
+    assert {name: receipt[name] for name in ("release_id", "revision", "life", "warnings", "window")} == {
+        name: trial[name] for name in ("release_id", "revision", "life", "warnings", "window")
+    }
+    now = {(one["agency"], one["kind"], one["why"]) for one in trial["would_tell"] if one["kind"] == "scheduled"}
+    path = f"/v1/releases/{trial['release_id']}"
+    for _ in range(200):
+        disclosures = [one["data"] for one in (await door.get("lab-a", path)).json()["disclosures"]]
+        if len(disclosures) == len(now):
+            break
+        await asyncio.sleep(0.05)
+    assert {(one["agency"], one["kind"], one["why"]) for one in disclosures} == now
+    assert len(now) == 2
+    withdrawal = (await door.post("lab-a", f"{path}/withdrawal?dry_run=true")).json()
+    assert {(one["agency"], one["kind"]) for one in withdrawal["would_tell"]} == {
+        ("agency-a", "withdrawn"),
+        ("agency-b", "withdrawn"),
+    }
+    assert (await door.get("lab-a", path)).json()["withdrawn"] is False
+    assert (await door.post("lab-b", f"{path}/withdrawal?dry_run=true")).status_code == 404
