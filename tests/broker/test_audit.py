@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from typer.testing import CliRunner, Result
 
 from services.cli.main import app
+from services.kernel.registry_log import publish, versions
 from tests.broker.doorway import Door, opened
 from tests.broker.flow import AGENCIES, registry
 from tests.broker.test_door import announced, release, told
@@ -292,3 +293,41 @@ async def test_a_dry_run_answers_what_then_happens_and_writes_nothing_but_that_i
     }
     assert (await door.get("lab-a", path)).json()["withdrawn"] is False
     assert (await door.post("lab-b", f"{path}/withdrawal?dry_run=true")).status_code == 404
+
+
+async def test_a_lab_sees_the_answers_of_the_agencies_that_share_them_and_of_no_other(door: Door) -> None:
+    audience = {"mode": "listed", "agencies": list(AGENCIES)}
+    release_id = await announced(door, "answered", audience=audience)
+    for agency, disposition in (("agency-a", "participating"), ("agency-b", "declined")):
+        alert = await told(door, agency, release_id)
+        path = f"/v1/alerts/{alert['id']}/acknowledgement?wait=20"
+        said = {"disposition": disposition, "by": "a certain person"}
+        assert (await door.post(agency, path, json=said)).status_code == 200
+
+    async def seen() -> dict[str, Any]:
+        found = await door.get("lab-a", f"/v1/releases/{release_id}")
+        assert "a certain person" not in found.text
+        return dict(found.json())
+
+    async def shared_by(*agencies: str) -> list[tuple[str, str, int]]:
+        """What is shown once this is what the registry says."""
+        before = (await versions(door.deployment.connection))[-1]
+        changed = {
+            name: agency.model_copy(update={"shares_answers": name in agencies})
+            for name, agency in before.agencies.items()
+        }
+        after = before.model_copy(update={"version": before.version + 1, "agencies": changed})
+        await publish(door.deployment.connection, after, datetime.now(UTC))
+        for _ in range(200):
+            answers = (await seen())["answers"]
+            if {one["agency"] for one in answers} == {*agencies} & {"agency-a", "agency-b"}:
+                return [(one["agency"], one["disposition"], one["life"]) for one in answers]
+            await asyncio.sleep(0.05)
+        raise AssertionError(answers)
+
+    assert (await seen())["answers"] == []  # unless an agency agrees, nothing of it
+    assert await shared_by("agency-a", "agency-c") == [("agency-a", "participating", 1)]
+    assert await shared_by("agency-a", "agency-b") == [("agency-a", "participating", 1), ("agency-b", "declined", 1)]
+    assert (await door.get("lab-b", f"/v1/releases/{release_id}")).status_code == 404
+    assert "answers" not in (await door.get("agency-a", "/v1/windows")).text
+    assert await shared_by() == []

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
-from schemas.values import Uuid
+from schemas.values import Disposition, Uuid
 from services.gateway.door.bodies import ANSWERS, CLOUD_EVENT, LARGEST, json_body, read
 from services.gateway.door.edge import event
 from services.gateway.door.identity import Anyone, Identity, Lab
@@ -37,6 +37,15 @@ class Pending(BaseModel):
     receipt_url: str
 
 
+class Answer(BaseModel):
+    """What an agency has answered. It approves nothing."""
+
+    agency: str
+    life: int
+    disposition: Disposition
+    recorded_at: str
+
+
 class ReleaseView(BaseModel):
     """A lab's own release: what it said last, the window, and everything that it was answered."""
 
@@ -46,6 +55,7 @@ class ReleaseView(BaseModel):
     window: dict[str, Any] | None = Field(description="as in herald.window.scheduled.v1; null: not decided yet")
     receipts: list[dict[str, Any]] = Field(description="receipts, oldest first")
     disclosures: list[dict[str, Any]] = Field(description="each agency that was told, when, and of what")
+    answers: list[Answer] = Field(description="of the agencies that share theirs with labs, oldest first")
 
 
 @router.post("/v1/releases", responses=ANSWERS, openapi_extra=json_body({"$ref": "json/release-file.json"}))
@@ -80,14 +90,17 @@ async def release(request: Request, lab: Lab, release_id: Annotated[Uuid, Path()
     if announcement is None:
         raise Problem(404, "unknown_release", "no release of yours has this id")
     await request.app.state.audit.write(request.state.request_id, lab, "release.read", release_ids=(release_id,))
-    answers = await reading.receipts(lab.participant, release_id)
+    receipts = await reading.receipts(lab.participant, release_id)
+    agencies = request.app.state.directory.registry.agencies
+    sharing = [name for name, agency in agencies.items() if agency.shares_answers]
     return ReleaseView(
         release_id=release_id,
         withdrawn=announcement.pop("withdrawn"),
         announcement=announcement,
         window=await reading.window(lab.participant, release_id),
-        receipts=[one for one in answers if ".receipt." in one["type"]],
-        disclosures=[one for one in answers if ".disclosure." in one["type"]],
+        receipts=[one for one in receipts if ".receipt." in one["type"]],
+        disclosures=[one for one in receipts if ".disclosure." in one["type"]],
+        answers=[Answer(**one) for one in await reading.answers(lab.participant, release_id, sharing)],
     )
 
 
