@@ -69,10 +69,17 @@ class Edge:
     """The door's writer, and the receipts that answer what it wrote."""
 
     def __init__(
-        self, connection: Connection, directory: Directory, projector: Projector, reading: Reading, audit: Audit
+        self,
+        connection: Connection,
+        directory: Directory,
+        projector: Projector,
+        reading: Reading,
+        audit: Audit,
+        stopping: asyncio.Event,
     ) -> None:
         self._connection = connection
         self._audit = audit
+        self._stopping = stopping
         self._directory = directory
         self._projector = projector
         self._reading = reading
@@ -130,7 +137,7 @@ class Edge:
                 answer: dict[str, Any] = json.loads(text)
                 return answer
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or self._stopping.is_set():
                 return None
             await self._projector.changed(min(left, 1.0))
 
