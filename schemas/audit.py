@@ -17,6 +17,7 @@ Action = Literal[
     "alert.acknowledge",
     "window.read",
     "receipt.read",
+    "token.exchange",
     # on an operator's command line
     "registry.apply",
     "participant.offboard",
@@ -47,7 +48,9 @@ class AccessAudited(Data):
         default=(), description="the alerts that were shown or answered"
     )
     event: Uuid | None = Field(default=None, description="a change's id on `releases` or `acks`")
-    target: Line | None = Field(default=None, description="of a command: the participant, token, user or letter")
+    target: Line | None = Field(
+        default=None, description="what else it is about: a participant, token, Kafka user or dead letter"
+    )
     at: Instant
 
     def subject(self) -> str:

@@ -40,6 +40,7 @@ class Agency(Strict):
     interests: Interests = Interests()
     kinds: tuple[OptionalKind, ...] = ("scheduled", "opened", "closing-soon", "closed")
     exercises: bool = Field(default=False, description="takes part in drills")
+    shares_answers: bool = Field(default=False, description="a lab may see what it answered on the lab's releases")
 
 
 class Policy(WindowPolicy):

@@ -6,14 +6,13 @@ withdrawal of what was never announced. Form and origin are the gateway's.
 
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from schemas.announcement import Announcement, AnnouncementRecorded, AnnouncementRevised, AnnouncementWithdrawn
 from schemas.command import Command, Received
 from schemas.envelope import Emitted, Event, derived_id
 from schemas.notice import Refused, Warned
-from schemas.plan import Course, Plan, advanced, plan, withdrawn
+from schemas.plan import Course, Plan
 from schemas.receipt import (
     Answered,
     PlannedWindow,
@@ -23,24 +22,9 @@ from schemas.receipt import (
     recall,
     remember,
 )
-from schemas.registry import Registry
 from schemas.release import Release, ReleaseWithdrawn
-from services.announcements.secrets import secret_in
+from schemas.statement import Known, judge, judge_withdrawal, refusals, withdrawal_refusals
 from services.announcements.state import AnnouncementState
-
-MATERIAL = frozenset(
-    {
-        "trusted_partner_release_at",
-        "public_release_at",
-        "embargo_until",
-        "early_access",
-        "capabilities",
-        "audience",
-        "tlp",
-        "handling",
-    }
-)
-"""Fields of a release whose change reaches the agencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +68,14 @@ def evolve(state: AnnouncementState | None, emitted: Emitted) -> AnnouncementSta
 
 
 def _announce(state: AnnouncementState, command: Received, event: Event[Any], now: datetime) -> list[Emitted]:
-    release = Release.model_construct(**dict(event.data))
-    refusals = [*_out_of_order(state, release.stated_at), *_secrets(release), *_exercise(state, release)]
-    if refusals:
-        return [_refused(command, state, refusals, now, release.reference)]
-    known = advanced(state.course, now) if state.course else None
-    planned = plan(release, known, now)
-    before = state.announcement
-    changed = _changed(before.statement, release) if before else ()
-    warnings = (*planned.warnings, *_unknown(release, command.registry))
+    release, known = Release.model_construct(**dict(event.data)), _known(state)
+    if reasons := refusals(known, release):
+        return [_refused(command, state, reasons, now, release.reference)]
+    judged = judge(known, release, command.registry, now)
+    planned, before = judged.planned, state.announcement
     followed = Followed(planned.course, release.stated_at or state.stated_at)
-    if before is not None and not changed and not state.withdrawn:
-        return [followed, _receipt(ReceiptUnchanged, command, state, now, planned.course, warnings)]
+    if judged.unchanged:
+        return [followed, _receipt(ReceiptUnchanged, command, state, now, planned.course, judged.warnings)]
     announcement = Announcement(
         release_id=event.subject or "",
         lab=event.origin,
@@ -108,94 +88,38 @@ def _announce(state: AnnouncementState, command: Received, event: Event[Any], no
     if before is None or state.withdrawn:
         recorded = AnnouncementRecorded(announcement=announcement)
     else:
-        material = not MATERIAL.isdisjoint(changed)
-        recorded = AnnouncementRevised(announcement=announcement, changed=changed, material=material)
+        recorded = AnnouncementRevised(announcement=announcement, changed=judged.changed, material=judged.material)
     after = state.model_copy(update={"announcement": announcement})
-    receipt = _receipt(ReceiptAccepted, command, after, now, planned.course, warnings, changed)
+    receipt = _receipt(ReceiptAccepted, command, after, now, planned.course, judged.warnings, judged.changed)
     return [recorded, followed, receipt]
 
 
 def _withdraw(
     state: AnnouncementState, command: Received, withdrawal: ReleaseWithdrawn, now: datetime
 ) -> list[Emitted]:
-    before = state.announcement
-    if before is None or state.course is None:
-        said = "this release was never announced: nothing to withdraw"
-        refusal = Refused(code="unknown_release", message=said, field="reference")
-        return [_refused(command, state, [refusal], now, withdrawal.reference)]
-    if refusals := _out_of_order(state, withdrawal.stated_at):
-        return [_refused(command, state, refusals, now, withdrawal.reference)]
-    known = advanced(state.course, now)
-    followed = Followed(withdrawn(known), withdrawal.stated_at or state.stated_at)
-    if state.withdrawn:
-        return [followed, _receipt(ReceiptUnchanged, command, state, now, followed.course)]
+    known, before = _known(state), state.announcement
+    if reasons := withdrawal_refusals(known, withdrawal.stated_at):
+        return [_refused(command, state, reasons, now, withdrawal.reference)]
+    judged = judge_withdrawal(known, now)
+    course = judged.planned.course
+    followed = Followed(course, withdrawal.stated_at or state.stated_at)
+    if before is None or judged.unchanged:
+        return [followed, _receipt(ReceiptUnchanged, command, state, now, course)]
     announcement = before.model_copy(update={"revision": before.revision + 1, "recorded_at": now})
     after = state.model_copy(update={"announcement": announcement})
-    warnings: tuple[Warned, ...] = ()
-    if known.ended:
-        said = f"the window is {known.status}: the withdrawal is only recorded"
-        warnings = (Warned(code="after_the_end", message=said),)
-    receipt = _receipt(ReceiptAccepted, command, after, now, followed.course, warnings)
+    receipt = _receipt(ReceiptAccepted, command, after, now, course, judged.warnings)
     return [AnnouncementWithdrawn(announcement=announcement), followed, receipt]
+
+
+def _known(state: AnnouncementState) -> Known:
+    before = state.announcement
+    return Known(before.statement if before else None, state.withdrawn, state.course, state.stated_at)
 
 
 def _life(before: Announcement | None, planned: Plan) -> int:
     if before is None:
         return 1
     return before.life + 1 if planned.new_life else before.life
-
-
-def _changed(before: Release, after: Release) -> tuple[str, ...]:
-    names = (name for name in Release.model_fields if name != "stated_at")
-    return tuple(name for name in names if getattr(before, name) != getattr(after, name))
-
-
-def _out_of_order(state: AnnouncementState, stated_at: datetime | None) -> list[Refused]:
-    if stated_at is None or state.stated_at is None or stated_at >= state.stated_at:
-        return []
-    said = "a later statement stands already; leave stated_at out, or state anew with the present time"
-    return [Refused(code="stale", message=said, field="stated_at")]
-
-
-def _exercise(state: AnnouncementState, release: Release) -> list[Refused]:
-    if state.announcement is None or state.announcement.statement.exercise == release.exercise:
-        return []
-    said = "an exercise is never turned into a real release, nor the other way round: use another reference"
-    return [Refused(code="exercise_changed", message=said, field="exercise")]
-
-
-def _secrets(release: Release) -> list[Refused]:
-    access = release.early_access.access if release.early_access else None
-    if access is None:
-        return []
-    return [
-        Refused(
-            code="secret_in_access",
-            message=f"this looks like {kind}; say how access is arranged, and hand secrets over person to person",
-            field=f"early_access.access.{name}",
-        )
-        for name, text in (("how", access.how), ("contact", access.contact))
-        if (kind := secret_in(text)) is not None
-    ]
-
-
-def _unknown(release: Release, registry: Registry) -> tuple[Warned, ...]:
-    """What the registry does not know: it is accepted all the same, since new models do new things."""
-    warnings = []
-    for capability in release.capabilities:
-        if capability not in registry.capabilities:
-            near = get_close_matches(capability, sorted(registry.capabilities), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            said = f"{capability} is not in the registry: it reaches the agencies that take all capabilities{hint}"
-            warnings.append(Warned(code="unknown_capability", message=said, field="capabilities"))
-    for name, agencies in (("agencies", release.audience.agencies), ("exclude", release.audience.exclude)):
-        for agency in agencies:
-            if agency not in registry.agencies:
-                near = get_close_matches(agency, sorted(registry.agencies), n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                said = f"{agency} is no agency of the registry{hint}"
-                warnings.append(Warned(code="unknown_agency", message=said, field=f"audience.{name}"))
-    return tuple(warnings)
 
 
 def _receipt(

@@ -10,11 +10,11 @@ from uuid import uuid4
 import typer
 
 from schemas import registry_file, release_file
-from schemas.plan import plan
+from schemas.forecast import forecast
 from schemas.registry import Registry, RegistryFile
 from schemas.release import Release
-from schemas.routing import addressed, wants
-from schemas.values import AlertKind
+from schemas.routing import addressed
+from schemas.statement import Known, judge
 from services.cli import session
 from services.cli.audited import audited
 from services.cli.kafka_access import AccessError, NotSecured
@@ -120,25 +120,13 @@ def route(
 
 
 def _route(release: Release, lab: str, registry: Registry, now: datetime, as_json: bool) -> None:
-    planned = plan(release, None, now)
-    course = planned.course
-    moments: list[tuple[AlertKind, datetime | None]] = [("announced", now)]
-    if course.status in {"scheduled", "open"} and course.closes_at is not None:
-        moments = [("scheduled", now), ("opened", course.opens_at)]
-        warn_at = course.closes_at - registry.policy.closing_warning
-        if warn_at > max(course.opens_at or now, now):
-            moments.append(("closing-soon", warn_at))
-        moments.append(("closed", course.closes_at))
-        if course.status == "open":
-            moments = [("opened", now), *moments[2:]]
-    for warning in planned.warnings:
+    judged = judge(Known(), release, registry, now)
+    for warning in judged.planned.warnings:
         session.note(f"warning, {warning.code}: {warning.message}")
-    told = addressed(release, lab, registry)
-    for agency, why in told.items():
-        for kind, at in moments:
-            if wants(registry.agencies[agency], kind, planned.short_notice):
-                line = f"{agency:12} {kind:14} {at}  ({why})"
-                session.say(as_json, line, agency=agency, kind=kind, at=at, why=why)
+    told = forecast(release, lab, registry, judged, None, now)
+    for one in told:
+        line = f"{one.agency:12} {one.kind:14} {one.at}  ({one.why})"
+        session.say(as_json, line, agency=one.agency, kind=one.kind, at=one.at, why=one.why)
     if not told:
         session.note("nobody would be told")
 

@@ -51,6 +51,7 @@ class DoorSettings(BaseModel):
     database: SecretStr = Field(default=SecretStr(""), description="URL of the read model; empty: SQLite in `data`")
     requests_per_second: float = Field(default=20.0, gt=0, description="of one identity, in the long run")
     burst: int = Field(default=100, ge=1, description="of one identity, at once")
+    open_requests: int = Field(default=64, ge=1, description="of one identity, open at the same time: streams as well")
 
 
 class Settings(BaseSettings):

@@ -12,11 +12,13 @@ import httpx
 import pytest
 import pytest_asyncio
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from typer.testing import CliRunner, Result
 
+from services.cli.main import app
+from services.kernel.registry_log import publish, versions
 from tests.broker.doorway import Door, opened
 from tests.broker.flow import AGENCIES, registry
 from tests.broker.test_door import announced, release, told
-from tests.broker.test_embedded import herald
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 CLOUD_EVENT = {"Content-Type": "application/cloudevents+json"}
@@ -33,6 +35,12 @@ async def door(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
 async def audited(door: Door) -> list[dict[str, Any]]:
     """Everything that stands in `audit`."""
     return [event["data"] for event in await door.deployment.events("audit")]
+
+
+async def command(door: Door, *arguments: str) -> Result:
+    """A command on this deployment."""
+    env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": door.deployment.bootstrap_servers, "HERALD_KAFKA__TOPIC_PREFIX": "audit."}
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, arguments, env=env))
 
 
 async def test_each_change_and_each_look_is_recorded_once_and_nothing_else_is(door: Door) -> None:
@@ -201,11 +209,8 @@ async def test_on_the_day_of_a_leak_all_who_were_told_or_looked_are_listed(door:
     await door.post("agency-b", f"/v1/alerts/{alert['id']}/acknowledgement", json={"disposition": "received"})
 
     async def listed(*arguments: str) -> tuple[list[dict[str, Any]], str]:
-        env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": door.deployment.bootstrap_servers}
-        env |= {"HERALD_KAFKA__TOPIC_PREFIX": "audit."}
-        done = await asyncio.to_thread(lambda: herald("disclosures", *arguments, "--json", **env))
-        assert done.returncode == (0 if "no-lab/x" not in arguments else 2), done
-        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+        done = await command(door, "disclosures", *arguments, "--json")
+        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr or str(done.exception)
 
     rows, summed = await listed("lab-a/leaked")
     assert rows == (await listed(release_id))[0]
@@ -232,14 +237,98 @@ async def test_on_the_day_of_a_leak_all_who_were_told_or_looked_are_listed(door:
 
 
 async def test_what_an_operator_commands_is_recorded_too(door: Door) -> None:
-    env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": door.deployment.bootstrap_servers, "HERALD_KAFKA__TOPIC_PREFIX": "audit."}
     before = len(await audited(door))
-    made = await asyncio.to_thread(lambda: herald("tokens", "issue", "lab-b", "--name", "x", "--json", **env))
-    token = json.loads(made.stdout)
-    await asyncio.to_thread(lambda: herald("tokens", "revoke", token["token_id"], **env))
+    token = json.loads((await command(door, "tokens", "issue", "lab-b", "--name", "x", "--json")).stdout)
+    await command(door, "tokens", "revoke", token["token_id"])
     entries = (await audited(door))[before:]
     assert [(entry["action"], entry["target"], entry["credential"]) for entry in entries] == [
         ("token.issue", "lab-b", "kafka/anonymous"),
         ("token.revoke", token["token_id"], "kafka/anonymous"),
     ]
     assert not any("participant" in entry for entry in entries)
+
+
+async def test_a_dry_run_answers_what_then_happens_and_writes_nothing_but_that_it_was_asked(door: Door) -> None:
+    topics = ["releases.lab-a", "receipts.lab-a", *[f"alerts.{agency}" for agency in AGENCIES]]
+
+    async def written() -> list[int]:
+        return [len(await door.deployment.read(topic)) for topic in topics]
+
+    said = release("tried", early_access={"opens": "P45D"}, audience={"mode": "listed", "agencies": list(AGENCIES[:2])})
+    before, asked = await written(), len(await audited(door))
+    tried = await door.post("lab-a", "/v1/releases?dry_run=true&wait=20", json=said)
+    assert tried.status_code == 200, tried.text
+    trial = tried.json()
+    assert (trial["dry_run"], trial["outcome"], trial["revision"]) == (True, "accepted", 1)
+    assert [warning["code"] for warning in trial["warnings"]] == ["opening_clamped"]
+    event = {"specversion": "1.0", "id": "dry", "source": "/labs/lab-a", "type": "herald.release.announced.v1"}
+    content = json.dumps(event | {"data": said})
+    same = await door.post("lab-a", "/v1/events?dry_run=true", content=content, headers=CLOUD_EVENT)
+    assert same.json()["would_tell"][0]["agency"] == "agency-a"
+    secret = said | {"early_access": {"opens": "P14D", "access": {"how": "password: hunter2!secret"}}}
+    refused = await door.post("lab-a", "/v1/releases?dry_run=true", json=secret)
+    assert (refused.status_code, refused.json()["reasons"][0]["code"]) == (422, "secret_in_access")
+    missing = await door.post("lab-a", "/v1/releases?dry_run=true", json={"reference": "tried"})
+    assert missing.status_code == 422
+    assert await written() == before
+    entries = (await audited(door))[asked:]
+    assert [(one["action"], one["release_ids"]) for one in entries] == [("release.try", [trial["release_id"]])] * 3
+
+    receipt = (await door.post("lab-a", "/v1/releases?wait=20", json=said)).json()["data"]
+    assert {name: receipt[name] for name in ("release_id", "revision", "life", "warnings", "window")} == {
+        name: trial[name] for name in ("release_id", "revision", "life", "warnings", "window")
+    }
+    now = {(one["agency"], one["kind"], one["why"]) for one in trial["would_tell"] if one["kind"] == "scheduled"}
+    path = f"/v1/releases/{trial['release_id']}"
+    for _ in range(200):
+        disclosures = [one["data"] for one in (await door.get("lab-a", path)).json()["disclosures"]]
+        if len(disclosures) == len(now):
+            break
+        await asyncio.sleep(0.05)
+    assert {(one["agency"], one["kind"], one["why"]) for one in disclosures} == now
+    assert len(now) == 2
+    withdrawal = (await door.post("lab-a", f"{path}/withdrawal?dry_run=true")).json()
+    assert {(one["agency"], one["kind"]) for one in withdrawal["would_tell"]} == {
+        ("agency-a", "withdrawn"),
+        ("agency-b", "withdrawn"),
+    }
+    assert (await door.get("lab-a", path)).json()["withdrawn"] is False
+    assert (await door.post("lab-b", f"{path}/withdrawal?dry_run=true")).status_code == 404
+
+
+async def test_a_lab_sees_the_answers_of_the_agencies_that_share_them_and_of_no_other(door: Door) -> None:
+    audience = {"mode": "listed", "agencies": list(AGENCIES)}
+    release_id = await announced(door, "answered", audience=audience)
+    for agency, disposition in (("agency-a", "participating"), ("agency-b", "declined")):
+        alert = await told(door, agency, release_id)
+        path = f"/v1/alerts/{alert['id']}/acknowledgement?wait=20"
+        said = {"disposition": disposition, "by": "a certain person"}
+        assert (await door.post(agency, path, json=said)).status_code == 200
+
+    async def seen() -> dict[str, Any]:
+        found = await door.get("lab-a", f"/v1/releases/{release_id}")
+        assert "a certain person" not in found.text
+        return dict(found.json())
+
+    async def shared_by(*agencies: str) -> list[tuple[str, str, int]]:
+        """What is shown once this is what the registry says."""
+        before = (await versions(door.deployment.connection))[-1]
+        changed = {
+            name: agency.model_copy(update={"shares_answers": name in agencies})
+            for name, agency in before.agencies.items()
+        }
+        after = before.model_copy(update={"version": before.version + 1, "agencies": changed})
+        await publish(door.deployment.connection, after, datetime.now(UTC))
+        for _ in range(200):
+            answers = (await seen())["answers"]
+            if {one["agency"] for one in answers} == {*agencies} & {"agency-a", "agency-b"}:
+                return [(one["agency"], one["disposition"], one["life"]) for one in answers]
+            await asyncio.sleep(0.05)
+        raise AssertionError(answers)
+
+    assert (await seen())["answers"] == []  # unless an agency agrees, nothing of it
+    assert await shared_by("agency-a", "agency-c") == [("agency-a", "participating", 1)]
+    assert await shared_by("agency-a", "agency-b") == [("agency-a", "participating", 1), ("agency-b", "declined", 1)]
+    assert (await door.get("lab-b", f"/v1/releases/{release_id}")).status_code == 404
+    assert "answers" not in (await door.get("agency-a", "/v1/windows")).text
+    assert await shared_by() == []

@@ -60,7 +60,7 @@ READS = {
     "service.notifier": "windows reminders acknowledgements registry-versions replays state.notifier",
     "service.acknowledgements": "acks alerts windows replays state.acknowledgements",
     "service.door": "alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa "
-    "receipts.cisa-ics receipts.treasury announcements windows registry-versions credentials",
+    "receipts.cisa-ics receipts.treasury announcements windows acknowledgements registry-versions credentials",
     "service.operator": "dead-letters windows alerts registry registry-versions credentials audit state.gateway "
     "state.announcements state.windows state.notifier state.acknowledgements",
 }

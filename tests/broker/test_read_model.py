@@ -45,7 +45,7 @@ async def connection(kafka: str) -> Connection:
     producer = found.producer()
     await producer.start()
     for topic, records in world.logs.items():
-        if topic.startswith(("alerts.", "receipts.")) or topic in {"announcements", "windows"}:
+        if topic.startswith(("alerts.", "receipts.")) or topic in {"announcements", "windows", "acknowledgements"}:
             for record in records:
                 await producer.send(found.topic(topic), record.value, key=record.key)
     await producer.stop()
@@ -108,6 +108,7 @@ async def test_what_is_rebuilt_is_identical_row_by_row(connection: Connection, e
     first = await projected(connection, engine)
     assert len(first["announcements"]) == len(first["windows"]) == RELEASES
     assert len(first["edge_events"]) > 5 * RELEASES
+    assert {row[3] for row in first["answers"]} == {"received", "participating"}
     await empty(engine)
     assert not any((await rows(engine)).values())
     assert await projected(connection, engine) == first

@@ -134,6 +134,12 @@ async def test_a_ci_s_identity_buys_a_token_that_speaks_for_its_lab_alone_at_eve
     written = b"".join(r.value or b"" for r in await doors.deployment.read("credentials")).decode()
     logged = "".join(process.log.read_text() for process in doors.processes)
     assert said["token_id"] in written
+    audited = [one["data"] for one in await doors.deployment.events("audit")]
+    assert [
+        (one["action"], one["participant"], one["credential"])
+        for one in audited
+        if one["credential"] == f"token/{said['token_id']}"
+    ] == [(action, "lab-a", f"token/{said['token_id']}") for action in ("token.exchange", "release.announce")]
     for secret in (said["token"].rpartition("_")[2], id_token.rpartition(".")[2]):
         assert secret not in written + logged
 

@@ -11,7 +11,8 @@ from schemas.announcement import AnnouncementRevised
 from schemas.command import RegistryChanged, TimerDue
 from schemas.envelope import encode
 from schemas.receipt import Answered, PlannedWindow, ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
-from services.announcements.decide import MATERIAL, decide
+from schemas.statement import MATERIAL
+from services.announcements.decide import decide
 from tests.scale import scaled
 from tests.simulation.world import START, at, day, registry
 from tests.unit.window_lives import Life

@@ -4,12 +4,14 @@ Exit codes: 0 ended as told, 1 failed, 2 settings that cannot work.
 """
 
 import asyncio
+import signal
 import sys
 
 import uvicorn
 from aiokafka.errors import KafkaConnectionError
 
 from services.gateway.door.app import door
+from services.gateway.door.protocol import Timely
 from services.kernel.health import HealthServer
 from services.kernel.loopback import is_loopback
 from services.kernel.observe import configure, log
@@ -22,9 +24,10 @@ class Server(uvicorn.Server):
     """Tells open streams to end as soon as a signal comes, so that they hold up no shutdown."""
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """As uvicorn does, and says so to the routes."""
+        """As uvicorn does, and says so to the routes. It would raise the signal again, and end by it."""
         self.config.app.state.stopping.set()  # type: ignore[union-attr]
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def check(settings: Settings) -> None:
@@ -52,6 +55,8 @@ async def serve(settings: Settings) -> None:
         proxy_headers=settings.door.behind_proxy,
         timeout_graceful_shutdown=LAST_SECONDS,
         timeout_keep_alive=30,
+        http=Timely,
+        ws="none",
         h11_max_incomplete_event_size=32 * 1024,
     )
     server = Server(config)

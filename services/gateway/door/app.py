@@ -48,14 +48,15 @@ def door(settings: Settings) -> FastAPI:
     app = routes()
     state = app.state
     connection, engine = Connection(settings.kafka), open_database(settings)
+    state.stopping = asyncio.Event()
     state.directory = Directory(connection)
     state.projector = Projector(connection, engine, settings.partitions, lambda: state.directory.registry)
     state.reading = Reading(engine)
-    state.audit = Audit(connection, SystemClock(settings.clock))
-    state.edge = Edge(connection, state.directory, state.projector, state.reading, state.audit)
+    state.clock = SystemClock(settings.clock)
+    state.audit = Audit(connection, state.clock)
+    state.edge = Edge(connection, state.directory, state.projector, state.reading, state.audit, state.stopping)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
-    state.publishing = publishing.Publishing(connection, state.directory)
-    state.stopping = asyncio.Event()
+    state.publishing = publishing.Publishing(connection, state.directory, state.audit)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

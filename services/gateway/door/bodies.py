@@ -12,7 +12,7 @@ CLOUD_EVENT = "application/cloudevents+json"
 LARGEST = 2**63 - 1
 """No offset is larger."""
 
-BODY_SECONDS = 15.0
+BODY_SECONDS = 10.0
 
 _REFUSALS = {
     400: "unreadable",
@@ -43,9 +43,9 @@ def json_body(schema: dict[str, Any], media_type: str = "application/json") -> d
 
 async def read(request: Request, media_type: str = "application/json") -> dict[str, Any]:
     """The object in a body. Raises Problem: another content type, unreadable, too large, too slow."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != media_type:
-        raise Problem(415, "unsupported_media_type", f"send {media_type}")
+    given, _, parameter = request.headers.get("content-type", "").lower().partition(";")
+    if given.strip() != media_type or parameter.strip() not in {"", "charset=utf-8", 'charset="utf-8"'}:
+        raise Problem(415, "unsupported_media_type", f"send {media_type}, in UTF-8")
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.body()

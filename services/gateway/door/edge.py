@@ -69,10 +69,17 @@ class Edge:
     """The door's writer, and the receipts that answer what it wrote."""
 
     def __init__(
-        self, connection: Connection, directory: Directory, projector: Projector, reading: Reading, audit: Audit
+        self,
+        connection: Connection,
+        directory: Directory,
+        projector: Projector,
+        reading: Reading,
+        audit: Audit,
+        stopping: asyncio.Event,
     ) -> None:
         self._connection = connection
         self._audit = audit
+        self._stopping = stopping
         self._directory = directory
         self._projector = projector
         self._reading = reading
@@ -95,11 +102,11 @@ class Edge:
         Raises Problem for what the edge would refuse by form or origin (nothing is written then), and 503 when Kafka
         does not confirm it: the event may or may not stand there, and saying the same again is harmless.
         """
-        family = _FAMILIES[identity.role]
-        value = json.dumps(said, ensure_ascii=False).encode()
-        taken = self._check(f"{family}.{identity.participant}", value)
+        edge = f"{_FAMILIES[identity.role]}.{identity.participant}"
+        value = _encoded(said)
+        taken = self._check(edge, value)
         receipts = TopicPartition(self._connection.topic(f"receipts.{identity.participant}"), 0)
-        topic = self._connection.topic(f"{family}.{identity.participant}")
+        topic = self._connection.topic(edge)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 start, _ = await asyncio.gather(self._end(receipts), self._note(identity, taken, request_id))
@@ -109,6 +116,10 @@ class Edge:
             text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
             raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
         return Submitted(str(said["id"]), start)
+
+    def check(self, identity: Identity, said: dict[str, Any]) -> Forwarded:
+        """The event as the edge would let it in; nothing is written. Raises Problem with what it would refuse."""
+        return self._check(f"{_FAMILIES[identity.role]}.{identity.participant}", _encoded(said))
 
     async def receipt(self, identity: Identity, submitted: Submitted, seconds: float) -> dict[str, Any] | None:
         """The receipt of an event, waited for at most so long. Raises Problem when it is a refusal."""
@@ -127,7 +138,8 @@ class Edge:
             text = await self._reading.receipt(identity.participant, event_id, start)
             answer: dict[str, Any] | None = json.loads(text) if text is not None else None
             left = until - time.monotonic()
-            if left <= 0 or (answer is not None and await self._stands(identity, answer)):
+            over = left <= 0 or self._stopping.is_set()
+            if over or (answer is not None and await self._stands(identity, answer)):
                 return answer
             await self._projector.changed(min(left, 1.0))
 
@@ -149,7 +161,6 @@ class Edge:
         )
 
     def _check(self, topic: str, value: bytes) -> Forwarded:
-        """The event as the edge would let it in. Raises Problem with what it would refuse."""
         now, where = datetime.now(UTC), Coordinates(topic=topic, partition=0, offset=0)
         for emitted in decide(None, Taken(where, value, now, self._directory.registry), now):
             if isinstance(emitted, Answered) and isinstance(emitted.receipt, ReceiptRefused):
@@ -157,3 +168,7 @@ class Edge:
             if isinstance(emitted, Forwarded):
                 return emitted
         raise AssertionError("what comes to an edge is answered or let in")
+
+
+def _encoded(said: dict[str, Any]) -> bytes:
+    return json.dumps(said, ensure_ascii=False).encode()

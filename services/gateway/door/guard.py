@@ -1,6 +1,7 @@
 """What surrounds every request: a request id, a bound on the body, headers that keep browsers strict, one log line."""
 
 import time
+from contextlib import ExitStack
 from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
@@ -33,7 +34,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["request_id"], state["headers"] = str(uuid4()), {}
+        state["request_id"], state["headers"], state["afterwards"] = str(uuid4()), {}, ExitStack()
         began, status, taken = time.monotonic(), 500, 0
 
         async def bounded() -> Message:
@@ -58,6 +59,7 @@ class Guard:
         except Problem as problem:
             await answer(Request(scope), problem)(scope, receive, strict)
         finally:
+            state["afterwards"].close()
             # The route, not the path: no id of a person's choosing is logged.
             log.info(
                 "request",

@@ -1,6 +1,9 @@
 """Who is asking: a bearer token, checked against the tokens in force and the registry, and held to a rate."""
 
 import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -33,6 +36,8 @@ class Gatekeeper:
     def __init__(self, directory: Directory, settings: DoorSettings) -> None:
         self._directory = directory
         self._rates = Rates(settings.requests_per_second, settings.burst, "identity")
+        self._open: Counter[str] = Counter()
+        self._most_open = settings.open_requests
         self._addresses = Rates(settings.requests_per_second, settings.burst, "address")
 
     def identify(self, token: str) -> tuple[Identity, dict[str, str]]:
@@ -49,6 +54,18 @@ class Gatekeeper:
         if not taken:
             raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
         return Identity(known.participant, role, known.token_id), headers
+
+    @contextmanager
+    def open_request(self, participant: str) -> Iterator[None]:
+        """Counts a request for as long as it is open. Raises Problem 429 beyond what one identity may hold open."""
+        if self._open[participant] >= self._most_open:
+            said = f"{self._most_open} requests of yours are open, streams and waiting ones among them: end one first"
+            raise Problem(429, "too_many_open", said, headers={"Retry-After": "1"})
+        self._open[participant] += 1
+        try:
+            yield
+        finally:
+            self._open[participant] -= 1
 
     def admit(self, address: str) -> dict[str, str]:
         """Holds whoever has not said who it is to a rate, by address; headers for the answer. Raises Problem 429."""
@@ -80,6 +97,7 @@ async def _anyone(
     await gatekeeper.hears_of(given.credentials)
     identity, headers = gatekeeper.identify(given.credentials)
     request.state.headers.update(headers)
+    request.state.afterwards.enter_context(gatekeeper.open_request(identity.participant))
     request.state.participant = identity.participant
     return identity
 

@@ -13,9 +13,10 @@ from schemas.explain import explain, shown
 from schemas.publisher import Publisher
 from schemas.registry import Registry
 from schemas.values import Instant, ParticipantId, Strict
+from services.gateway.door.audit import Audit
 from services.gateway.door.bodies import ANSWERS, json_body, read
 from services.gateway.door.directory import Directory
-from services.gateway.door.identity import Anybody
+from services.gateway.door.identity import Anybody, Identity
 from services.gateway.door.issuers import Issuers
 from services.gateway.door.oidc import Proven, prove
 from services.gateway.door.problem import Problem, refused
@@ -53,18 +54,21 @@ class Exchanged(BaseModel):
 class Publishing:
     """Exchanges identities for tokens, each once."""
 
-    def __init__(self, connection: Connection, directory: Directory) -> None:
+    def __init__(self, connection: Connection, directory: Directory, audit: Audit) -> None:
         self._connection = connection
+        self._audit = audit
         self._directory = directory
         self._issuers = Issuers()
 
-    async def exchange(self, asked: Presented, now: datetime) -> Exchanged:
+    async def exchange(self, asked: Presented, now: datetime, request_id: str) -> Exchanged:
         """The token that an identity buys. Raises Problem."""
         registry = self._directory.registry
         known = {one.issuer for lab in registry.labs.values() for one in lab.publishers}
         proven = await prove(asked.id_token, known, self._issuers, now)
         publisher = _fitting(registry, asked.lab, proven)
         token = Token.exchanged_for(proven.issuer, proven.identity)
+        lab = Identity(asked.lab, "lab", token.token_id)
+        await self._audit.write(request_id, lab, "token.exchange", target=token.token_id)
         name = f"CI: {', '.join(publisher.claims.values())}"[:200]
         said = described(token, asked.lab, name, LASTS, now, proven.expires_at)
         # The topic's order decides: of all doors that write for one identity, the first record stands, and each
@@ -92,7 +96,9 @@ async def exchange(request: Request, _: Anybody) -> Exchanged:
         asked = Presented.model_validate_json(json.dumps(said))
     except ValidationError as error:
         raise refused(explain(error, Presented)) from None
-    exchanged: Exchanged = await request.app.state.publishing.exchange(asked, datetime.now(UTC))
+    exchanged: Exchanged = await request.app.state.publishing.exchange(
+        asked, datetime.now(UTC), request.state.request_id
+    )
     request.state.participant = asked.lab
     return exchanged
 

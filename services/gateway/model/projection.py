@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Executable
 
-from services.gateway.model.tables import ANNOUNCEMENTS, EDGE_EVENTS, WINDOWS
+from schemas.acknowledgement import AcknowledgementRecorded
+from services.gateway.model.tables import ANNOUNCEMENTS, ANSWERS, EDGE_EVENTS, WINDOWS
 
-INTERNAL = ("announcements", "windows")
+INTERNAL = ("announcements", "windows", "acknowledgements")
 """Projected by release; the edges `alerts.<agency>` and `receipts.<participant>` are kept event by event."""
 
 
@@ -39,6 +40,11 @@ def changes(record: Recorded) -> list[Executable]:
         window = event["data"]["window"]
         row = {name: window[name] for name in ("release_id", "lab", "status")} | {"body": _text(window)}
         return _replaced(WINDOWS, row)
+    if record.topic == "acknowledgements":
+        if event["type"] != AcknowledgementRecorded.type:
+            return []  # silence
+        row = {column.name: event["data"][column.name] for column in ANSWERS.columns}
+        return _replaced(ANSWERS, row)
     row = {
         "topic": record.topic,
         "offset": record.offset,
@@ -54,7 +60,8 @@ def changes(record: Recorded) -> list[Executable]:
 
 def _replaced(table: Any, row: dict[str, Any]) -> list[Executable]:
     # Two statements that every database knows, inside one transaction.
-    return [table.delete().where(table.c.release_id == row["release_id"]), table.insert().values(row)]
+    same = [column == row[column.name] for column in table.primary_key]
+    return [table.delete().where(*same), table.insert().values(row)]
 
 
 def _text(value: Any) -> str:

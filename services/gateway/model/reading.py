@@ -1,14 +1,17 @@
 """Asks the read model. Every question names whose answer it is: nothing is looked up across participants."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.gateway.model.tables import ANNOUNCEMENTS, EDGE_EVENTS, WINDOWS
+from services.gateway.model.tables import ANNOUNCEMENTS, ANSWERS, EDGE_EVENTS, WINDOWS
+
+_ANSWER = ("agency", "life", "disposition", "recorded_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,14 @@ class Reading:
         query = select(WINDOWS.c.body).where(WINDOWS.c.release_id == release_id, WINDOWS.c.lab == lab)
         rows = await self._rows(query)
         return json.loads(rows[0].body) if rows else None
+
+    async def answers(self, lab: str, release_id: str, agencies: Collection[str]) -> list[dict[str, Any]]:
+        """What these agencies have answered on a lab's own release, oldest first."""
+        query = select(ANSWERS).join(ANNOUNCEMENTS, ANNOUNCEMENTS.c.release_id == ANSWERS.c.release_id)
+        query = query.where(ANNOUNCEMENTS.c.lab == lab, ANSWERS.c.release_id == release_id)
+        rows = await self._rows(query.where(ANSWERS.c.agency.in_(agencies)))
+        found = [{name: getattr(row, name) for name in _ANSWER} for row in rows]
+        return sorted(found, key=lambda one: datetime.fromisoformat(one["recorded_at"]))
 
     async def receipts(self, participant: str, release_id: str) -> list[dict[str, Any]]:
         """Everything that a participant was answered about a release, oldest first; to a lab, who was told as well."""

@@ -31,6 +31,17 @@ WINDOWS = Table(
     Column("body", Text, nullable=False),
 )
 
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("release_id", String, primary_key=True),
+    Column("agency", String, primary_key=True),
+    Column("life", Integer, primary_key=True, autoincrement=False),
+    Column("disposition", String, primary_key=True),
+    Column("recorded_at", String, nullable=False),
+)
+"""What an agency answered in a life of a release, each disposition once, with the time of its last. Never by whom."""
+
 EDGE_EVENTS = Table(
     "edge_events",
     METADATA,

@@ -1,0 +1,50 @@
+"""HTTP/1.1 as uvicorn speaks it, with a bound on how long a request's head may take."""
+
+import asyncio
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 10.0
+
+
+class Timely(H11Protocol):
+    """Hangs up on who connects, or goes on after an answer, and then does not finish the head of a request.
+
+    uvicorn itself waits for ever: its keep-alive timeout ends with the first byte of the next request.
+    """
+
+    _hanging_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begins to wait for the first request."""
+        super().connection_made(transport)
+        self._wait(HEAD_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """The head of a request may be complete with this."""
+        super().data_received(data)
+        if self._answers:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """Begins to wait for the next request, if it is not there already."""
+        super().on_response_complete()
+        if not self._answers:
+            self._wait(self.timeout_keep_alive + HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits for nothing any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    @property
+    def _answers(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._hanging_up = self.loop.call_later(seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
