@@ -60,7 +60,11 @@ class Token:
 
 
 class Tokens:
-    """What is known of every token. The first one issued under an id stands, and a revocation is final."""
+    """What is known of every token. The first one issued under an id stands, and a revocation is final.
+
+    Of two doors that issued under one id at once, compaction keeps the second's record in the end, whose secret nobody
+    was told: the first's token would be refused then, which lasts some minutes anyway, and no other is taken.
+    """
 
     def __init__(self) -> None:
         self.issued: dict[str, CredentialIssued] = {}
