@@ -84,6 +84,10 @@ class Tokens:
         elif data.token_id not in self._revoked:
             self.issued.setdefault(data.token_id, data)
 
+    def knows(self, token_id: str) -> bool:
+        """Whether a token was issued under this id, revoked since or not."""
+        return token_id in self.issued or token_id in self._revoked
+
     def useless(self, now: datetime) -> list[str]:
         """Tokens of CIs whose identity cannot be presented again by any clock: there is no need to know them."""
         return [
