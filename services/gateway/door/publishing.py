@@ -38,13 +38,15 @@ class Presented(Strict):
     """Who asks, and the token that its CI was given for this run."""
 
     lab: ParticipantId
-    id_token: str = Field(min_length=1, description="the OpenID Connect token (a JWT), issued for Herald's audience")
+    id_token: str = Field(
+        repr=False, min_length=1, description="the OpenID Connect token (a JWT), issued for Herald's audience"
+    )
 
 
 class Exchanged(BaseModel):
     """A token of Herald's. It is shown once."""
 
-    token: str
+    token: str = Field(repr=False)
     token_id: str
     lab: str
     expires_at: Instant
