@@ -17,6 +17,7 @@ Action = Literal[
     "alert.acknowledge",
     "window.read",
     "receipt.read",
+    "token.exchange",
     # on an operator's command line
     "registry.apply",
     "participant.offboard",

@@ -134,6 +134,12 @@ async def test_a_ci_s_identity_buys_a_token_that_speaks_for_its_lab_alone_at_eve
     written = b"".join(r.value or b"" for r in await doors.deployment.read("credentials")).decode()
     logged = "".join(process.log.read_text() for process in doors.processes)
     assert said["token_id"] in written
+    audited = await doors.deployment.events("audit")
+    assert [(one["data"]["action"], one["data"]["participant"], one["data"]["credential"]) for one in audited] == [
+        ("token.exchange", "lab-a", f"token/{said['token_id']}"),
+        ("release.announce", "lab-a", f"token/{said['token_id']}"),
+    ]
+    assert audited[0]["data"]["request_id"] == answer.headers["X-Request-Id"]
     for secret in (said["token"].rpartition("_")[2], id_token.rpartition(".")[2]):
         assert secret not in written + logged
 

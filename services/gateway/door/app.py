@@ -54,7 +54,7 @@ def door(settings: Settings) -> FastAPI:
     state.audit = Audit(connection, SystemClock(settings.clock))
     state.edge = Edge(connection, state.directory, state.projector, state.reading, state.audit)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
-    state.publishing = publishing.Publishing(connection, state.directory)
+    state.publishing = publishing.Publishing(connection, state.directory, state.audit)
     state.stopping = asyncio.Event()
 
     @asynccontextmanager
