@@ -289,9 +289,9 @@ async def test_without_an_id_the_signed_part_counts_however_often_it_is_signed(d
 async def test_of_many_that_present_one_identity_at_two_doors_at_once_one_gets_a_token(doors: Doors) -> None:
     for _ in range(3):
         id_token = doors.issuer.token()
-        answers = await asyncio.gather(*[doors.exchange(id_token, door=n % 2) for n in range(10)])
+        answers = await asyncio.gather(*[doors.exchange(id_token, door=n % 2) for n in range(6)])
         titles = sorted(str(answer.json().get("title")) for answer in answers)
-        assert titles == ["None"] + ["replayed"] * 9
+        assert titles == ["None"] + ["replayed"] * 5
         (won,) = [answer.json()["token"] for answer in answers if answer.status_code == 201]
         assert [await doors.status(won, door) for door in (0, 1)] == [404, 404]
 
