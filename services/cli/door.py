@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import typer
@@ -16,6 +17,8 @@ from services.kernel.settings import SettingsError
 
 if TYPE_CHECKING:
     import httpx
+
+T = TypeVar("T")
 
 Api = Annotated[
     str | None,
@@ -47,50 +50,67 @@ async def submit(api: str, event: dict[str, Any], seconds: float) -> Outcome:
 
     Without a token it exchanges the identity that the CI gives this run.
     """
+
+    async def work(client: "httpx.AsyncClient", known: list[str]) -> Outcome:
+        until = asyncio.get_running_loop().time() + seconds
+        given = token()
+        if given is None:
+            exchanged = await _exchange(client, api, event["source"].rpartition("/")[2])
+            if isinstance(exchanged, Outcome):
+                return exchanged
+            given = exchanged["token"]
+        wait = max(0.0, min(until - asyncio.get_running_loop().time() - 1, LONGEST_WAIT))
+        headers = {"Authorization": f"Bearer {given}", "Content-Type": CLOUD_EVENT}
+        known.append("the event may or may not stand there")
+        answer = await client.post(f"{api.rstrip('/')}/v1/events?wait={wait:g}", json=event, headers=headers)
+        if not answer.is_success:
+            return _refused(api, answer)
+        said = answer.json()
+        if answer.status_code != HTTPStatus.ACCEPTED:
+            return Outcome(said, "answered")
+        where = f"{api.rstrip('/')}{said['receipt_url']}"
+        return Outcome(None, f"Herald has the event; its receipt will be at {where}")
+
+    return await _talk(api, seconds, work)
+
+
+async def exchange(api: str, lab: str, seconds: float) -> dict[str, Any] | Outcome:
+    """The token, with its id and end, that the identity of this run of the CI buys; otherwise why it does not."""
+    return await _talk(api, seconds, lambda client, _: _exchange(client, api, lab))
+
+
+async def _talk(
+    api: str, seconds: float, work: "Callable[[httpx.AsyncClient, list[str]], Awaitable[T]]"
+) -> T | Outcome:
     import httpx  # noqa: PLC0415 - other commands start quicker without it
 
     _check(api)
-    known = "nothing was sent"
+    known = ["nothing was sent"]
     try:
-        async with asyncio.timeout(seconds) as limit, httpx.AsyncClient(timeout=seconds) as client:
-            given = token()
-            if given is None:
-                exchanged = await _exchange(client, api, event["source"].rpartition("/")[2])
-                if not exchanged.is_success:
-                    return _refused(api, exchanged)
-                given = exchanged.json()["token"]
-            known = "the event may or may not stand there"
-            left = (limit.when() or 0) - asyncio.get_running_loop().time()
-            answer = await client.post(
-                f"{api.rstrip('/')}/v1/events?wait={max(0.0, min(left - 1, LONGEST_WAIT)):g}",
-                json=event,
-                headers={"Authorization": f"Bearer {given}", "Content-Type": CLOUD_EVENT},
-            )
-            said = answer.json() if answer.is_success else {}
+        async with asyncio.timeout(seconds), httpx.AsyncClient(timeout=seconds) as client:
+            return await work(client, known)
     except NoIdentity as error:
-        return Outcome(None, f"{error}: {known}")
+        return Outcome(None, f"{error}: {known[-1]}")
     except httpx.ConnectError as error:
         return Outcome(None, f"{api} could not be reached: nothing was sent ({error})")
     except TimeoutError:
-        return Outcome(None, f"no answer from {api} within {seconds:g} s: {known}")
+        return Outcome(None, f"no answer from {api} within {seconds:g} s: {known[-1]}")
     except (httpx.HTTPError, ValueError, KeyError) as error:
-        return Outcome(None, f"{api} did not answer as expected: {known} ({error!r})")
-    if not answer.is_success:
-        return _refused(api, answer)
-    if answer.status_code == HTTPStatus.ACCEPTED:
-        where = f"{api.rstrip('/')}{said['receipt_url']}"
-        return Outcome(None, f"Herald has the event; its receipt will be at {where}")
-    return Outcome(said, "answered")
+        return Outcome(None, f"{api} did not answer as expected: {known[-1]} ({error!r})")
 
 
-async def _exchange(client: "httpx.AsyncClient", api: str, lab: str) -> "httpx.Response":
+async def _exchange(client: "httpx.AsyncClient", api: str, lab: str) -> dict[str, Any] | Outcome:
     identity = await identity_token(client)
     if identity is None:
         raise SettingsError(
             "HERALD_TOKEN: no token is set, and this is no CI that proves who it is; HERALD_TOKEN_FILE may name a file "
             "that holds one. In CI: `permissions: id-token: write` (GitHub), or HERALD_ID_TOKEN (GitLab: `id_tokens`)"
         )
-    return await client.post(f"{api.rstrip('/')}/v1/tokens", json={"lab": lab, "id_token": identity})
+    answer = await client.post(f"{api.rstrip('/')}/v1/tokens", json={"lab": lab, "id_token": identity})
+    if not answer.is_success:
+        return _refused(api, answer)
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def _refused(api: str, answer: "httpx.Response") -> Outcome:
@@ -98,7 +118,7 @@ def _refused(api: str, answer: "httpx.Response") -> Outcome:
     try:
         said = answer.json()
     except ValueError:
-        said = {}
+        said = None
     said = said if isinstance(said, dict) else {}
     if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or "type" not in said:
         return Outcome(None, f"{api} answered with {answer.status_code}: {said.get('detail', 'no reason')}")

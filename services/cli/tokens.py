@@ -1,4 +1,4 @@
-"""`herald tokens issue | list | revoke`: who may speak through the HTTP door."""
+"""`herald tokens issue | list | revoke | exchange`: who may speak through the HTTP door."""
 
 import asyncio
 import json
@@ -9,8 +9,9 @@ import typer
 
 from schemas.registry import Registry
 from schemas.values import Duration, Strict, rfc3339
-from services.cli import session
+from services.cli import door, session
 from services.cli.audited import audited
+from services.cli.exchange import NO_ANSWER, REFUSED, Outcome
 from services.kernel import credential_log
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
@@ -42,11 +43,15 @@ def issue(
 
 @app.command("list")
 def list_(as_json: session.Json = False) -> None:
-    """List the tokens that are not revoked: whose, what for, until when.
+    """List the tokens that are not revoked: whose, what for, until when. A CI's are listed while they last.
 
     Example: herald tokens list
     """
-    for one in asyncio.run(credential_log.issued(session.connect(session.settings()))).values():
+    settings = session.settings()
+    now = SystemClock(settings.clock).now()
+    for one in asyncio.run(credential_log.issued(session.connect(settings))).values():
+        if one.identity_expires_at is not None and one.expires_at <= now:
+            continue
         until = rfc3339(one.expires_at)
         line = f"{one.token_id}  {one.participant:20} until {until}  {one.name}"
         session.say(as_json, line, token_id=one.token_id, participant=one.participant, name=one.name, expires_at=until)
@@ -62,6 +67,29 @@ def revoke(
     Example: herald tokens revoke 5f0c1d2e3a4b
     """
     asyncio.run(_revoke(token_id, as_json))
+
+
+@app.command("exchange")
+def exchange(
+    lab: Annotated[str, typer.Option("--lab", envvar="HERALD_LAB", help="The lab that the CI speaks for.")],
+    api: Annotated[str, typer.Option("--api", envvar="HERALD_API", help="Address of Herald's HTTP door.")],
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait, in all.")] = 30.0,
+    as_json: session.Json = False,
+) -> None:
+    """Exchange the identity that a CI gives this run for a token of ten minutes, to say several things with it.
+
+    Exit codes: 0 exchanged, 3 refused, 4 no answer in time, 2 usage, or no CI that gives one.
+
+    Example: herald tokens exchange --lab aurora-labs --api https://herald.example
+    """
+    found = asyncio.run(door.exchange(api, lab, timeout))
+    if isinstance(found, Outcome):
+        # Not on standard output: that is where a script expects the token.
+        reasons = found.receipt["data"]["reasons"] if found.receipt else [{"code": "no answer", "message": found.known}]
+        for reason in reasons:
+            session.note(f"herald: {reason['code']}: {reason['message']}")
+        raise typer.Exit(REFUSED if found.refused else NO_ANSWER)
+    session.say(as_json, found["token"], **found)
 
 
 async def _issue(participant: str, name: str, lasts: timedelta, as_json: bool) -> None:

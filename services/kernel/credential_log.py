@@ -60,7 +60,11 @@ class Token:
 
 
 class Tokens:
-    """What is known of every token. The first one issued under an id stands, and a revocation is final."""
+    """What is known of every token. The first one issued under an id stands, and a revocation is final.
+
+    Of two doors that issued under one id at once, compaction keeps the second's record in the end, whose secret nobody
+    was told: the first's token would be refused then, which lasts some minutes anyway, and no other is taken.
+    """
 
     def __init__(self) -> None:
         self.issued: dict[str, CredentialIssued] = {}
@@ -79,6 +83,10 @@ class Tokens:
             self.issued.pop(data.token_id, None)
         elif data.token_id not in self._revoked:
             self.issued.setdefault(data.token_id, data)
+
+    def knows(self, token_id: str) -> bool:
+        """Whether a token was issued under this id, revoked since or not."""
+        return token_id in self.issued or token_id in self._revoked
 
     def useless(self, now: datetime) -> list[str]:
         """Tokens of CIs whose identity cannot be presented again by any clock: there is no need to know them."""

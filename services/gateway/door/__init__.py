@@ -1,1 +1,1 @@
-"""The HTTP door: labs speak and agencies read and answer, without knowing Kafka. It writes to the edge topics alone."""
+"""The HTTP door: labs speak, agencies read and answer, without Kafka. It writes to the edge topics, and CIs' tokens."""

@@ -23,7 +23,7 @@ class Directory:
         self.registry = Registry()
         self.tokens = Tokens()
         self.ready = asyncio.Event()
-        self._looks, self._tokens_until = 0, 0
+        self._tokens_until = 0
         self._looked = asyncio.Condition()
 
     async def has_read(self, offset: int) -> None:
@@ -32,11 +32,10 @@ class Directory:
             await self._looked.wait_for(lambda: self._tokens_until > offset)
 
     async def hears_of(self, token_id: str) -> None:
-        """Waits for a token that another door may have issued just now: two looks, a second at most."""
-        last = self._looks + 2
+        """Waits a second at most for a token that is unknown: another door may have issued it just now."""
         with suppress(TimeoutError):
             async with asyncio.timeout(1), self._looked:
-                await self._looked.wait_for(lambda: token_id in self.tokens.issued or self._looks >= last)
+                await self._looked.wait_for(lambda: self.tokens.knows(token_id))
 
     async def run(self) -> None:
         """Follows until it is cancelled."""
@@ -57,7 +56,6 @@ class Directory:
                         for record in (await consumer.getmany(source, timeout_ms=100)).get(source, []):
                             self._take(source == registry, record)
                     async with self._looked:
-                        self._looks += 1
                         self._looked.notify_all()
                 except KafkaError as error:
                     log.warning("directory_unreadable", error=repr(error))

@@ -75,9 +75,9 @@ class Gatekeeper:
         return headers
 
     async def hears_of(self, text: str) -> None:
-        """Waits a moment for a token that is unknown as yet: another door may have issued it just now."""
+        """Waits a moment for a token that is unknown as yet, so that all doors take it at once."""
         token = Token.of(text)
-        if token is not None and token.token_id not in self._directory.tokens.issued:
+        if token is not None and not self._directory.tokens.knows(token.token_id):
             await self._directory.hears_of(token.token_id)
 
     def still_knows(self, identity: Identity) -> bool:

@@ -32,20 +32,24 @@ _TOLD = ("repository", "project_path", "ref", "environment", "sub")
 """Claims that a refusal says again, so that whoever holds the token sees what the registry would have to list."""
 
 
-_REFUSALS = {status: said for status, said in ANSWERS.items() if status in {400, 403, 408, 413, 415, 422, 429, 503}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: said for status, said in ANSWERS.items() if status in {400, 403, 408, 413, 415, 422, 429, 503}
+}
 
 
 class Presented(Strict):
     """Who asks, and the token that its CI was given for this run."""
 
     lab: ParticipantId
-    id_token: str = Field(min_length=1, description="the OpenID Connect token (a JWT), issued for Herald's audience")
+    id_token: str = Field(
+        repr=False, min_length=1, description="the OpenID Connect token (a JWT), issued for Herald's audience"
+    )
 
 
 class Exchanged(BaseModel):
     """A token of Herald's. It is shown once."""
 
-    token: str
+    token: str = Field(repr=False)
     token_id: str
     lab: str
     expires_at: Instant
@@ -56,21 +60,22 @@ class Publishing:
 
     def __init__(self, connection: Connection, directory: Directory, audit: Audit) -> None:
         self._connection = connection
-        self._audit = audit
         self._directory = directory
+        self._audit = audit
         self._issuers = Issuers()
 
-    async def exchange(self, asked: Presented, now: datetime, request_id: str) -> Exchanged:
+    async def exchange(self, asked: Presented, request_id: str, now: datetime) -> Exchanged:
         """The token that an identity buys. Raises Problem."""
         registry = self._directory.registry
         known = {one.issuer for lab in registry.labs.values() for one in lab.publishers}
         proven = await prove(asked.id_token, known, self._issuers, now)
         publisher = _fitting(registry, asked.lab, proven)
         token = Token.exchanged_for(proven.issuer, proven.identity)
-        lab = Identity(asked.lab, "lab", token.token_id)
-        await self._audit.write(request_id, lab, "token.exchange", target=token.token_id)
+        if self._directory.tokens.knows(token.token_id):
+            raise _replayed()
         name = f"CI: {', '.join(publisher.claims.values())}"[:200]
         said = described(token, asked.lab, name, LASTS, now, proven.expires_at)
+        await self._audit.write(request_id, Identity(asked.lab, "lab", token.token_id), "token.exchange")
         # The topic's order decides: of all doors that write for one identity, the first record stands, and each
         # reads its own back before it answers.
         try:
@@ -83,12 +88,12 @@ class Publishing:
             raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
         kept = self._directory.tokens.issued.get(token.token_id)
         if kept is None or kept.secret_sha256 != said.secret_sha256:
-            raise Problem(403, "replayed", "this identity token was exchanged before: each is taken once; get another")
+            raise _replayed()
         log.info("identity_exchanged", participant=asked.lab, token_id=token.token_id, issuer=proven.issuer)
         return Exchanged(token=str(token), token_id=token.token_id, lab=asked.lab, expires_at=said.expires_at)
 
 
-@router.post("/v1/tokens", status_code=201, responses=ANSWERS, openapi_extra=json_body(Presented.model_json_schema()))
+@router.post("/v1/tokens", status_code=201, responses=_REFUSALS, openapi_extra=json_body(Presented.model_json_schema()))
 async def exchange(request: Request, _: Anybody) -> Exchanged:
     """Exchanges a CI's identity token for a token of Herald's, once. It needs no other token."""
     said = await read(request)
@@ -96,11 +101,14 @@ async def exchange(request: Request, _: Anybody) -> Exchanged:
         asked = Presented.model_validate_json(json.dumps(said))
     except ValidationError as error:
         raise refused(explain(error, Presented)) from None
-    exchanged: Exchanged = await request.app.state.publishing.exchange(
-        asked, datetime.now(UTC), request.state.request_id
-    )
+    publishing: Publishing = request.app.state.publishing
+    exchanged = await publishing.exchange(asked, request.state.request_id, datetime.now(UTC))
     request.state.participant = asked.lab
     return exchanged
+
+
+def _replayed() -> Problem:
+    return Problem(403, "replayed", "this identity token was exchanged before: each is taken once; get another")
 
 
 def _fitting(registry: Registry, lab: str, proven: Proven) -> Publisher:
