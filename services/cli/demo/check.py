@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -11,7 +12,11 @@ from typing import Any
 import yaml
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.cli.demo.play import Player
 from services.kernel.connection import Connection
+
+HEARD_SECONDS = 30.0
+"""How long after the end what stands on an agency's topic may take to come over its line."""
 
 
 @dataclass(slots=True)
@@ -22,8 +27,11 @@ class Findings:
     differences: list[str] = field(default_factory=list)
 
 
-async def check(connection: Connection, folder: Path) -> Findings:
-    """Reads the topics from the beginning and compares them with `expected.yaml`."""
+async def check(connection: Connection, folder: Path, player: Player | None = None) -> Findings:
+    """Reads the topics from the beginning and compares them with `expected.yaml`.
+
+    With a player it compares, instead of the agencies' topics, what each agency heard over its own line.
+    """
     expected = yaml.safe_load((folder / "expected.yaml").read_text())
     topics = _Topics(connection)
     await topics.start()
@@ -36,13 +44,19 @@ async def check(connection: Connection, folder: Path) -> Findings:
         spoken = await topics.read_family("releases.")
     finally:
         await topics.stop()
-    findings = _compare(agencies, alerts)
-    seen = [event for records in alerts.values() for _, event in records]
-    refused = sorted(r["code"] for _, e in receipts if e["type"].endswith("refused.v1") for r in e["data"]["reasons"])
-    buried = sorted(reason for reason, _ in letters)
+    heard = {agency: [event for _, event in records] for agency, records in alerts.items()}
+    refused = [r["code"] for _, e in receipts if e["type"].endswith("refused.v1") for r in e["data"]["reasons"]]
+    wanted_letters = expected["dead_letters"]
+    if player is not None:
+        with suppress(TimeoutError):
+            await player.hears({agency: len(events) for agency, events in heard.items()}, HEARD_SECONDS)
+        heard = {agency: player.heard[agency] for agency in agencies}
+        refused, wanted_letters = player.refused, expected["dead_letters_at_the_door"]
+    findings = _compare(agencies, heard)
+    seen = [event for events in heard.values() for event in events]
     for what, found, wanted in (
-        ("refused", refused, sorted(expected["refused"])),
-        ("dead letters", buried, sorted(expected["dead_letters"])),
+        ("refused", sorted(refused), sorted(expected["refused"])),
+        ("dead letters", sorted(reason for reason, _ in letters), sorted(wanted_letters)),
     ):
         if found != wanted:
             findings.differences.append(f"{what}: expected {wanted}, found {found}")
@@ -112,7 +126,7 @@ def _windows(records: list[tuple[Any, Any]]) -> list[dict[str, Any]]:
     return [event["data"]["window"] for _, event in records]
 
 
-def _compare(expected: dict[str, Any], alerts: dict[str, list[tuple[int, Any]]]) -> Findings:
+def _compare(expected: dict[str, Any], heard: dict[str, list[dict[str, Any]]]) -> Findings:
     findings = Findings({})
     lost = repeated = out_of_order = seen = 0
     for agency, releases in expected.items():
@@ -120,7 +134,7 @@ def _compare(expected: dict[str, Any], alerts: dict[str, list[tuple[int, Any]]])
         keys: dict[str, str] = {}
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         latest: dict[str, int] = {}
-        for _, event in alerts[agency]:
+        for event in heard[agency]:
             data = event["data"]
             seen += 1
             if event["id"] in ids:
