@@ -14,7 +14,7 @@ from schemas.topics import SERVICES, TOPICS, Topic
 
 Resource = Literal["topic", "group", "transactional-id", "cluster"]
 Match = Literal["literal", "prefixed"]
-Operation = Literal["all", "read", "write", "create", "describe", "alter", "idempotent_write", "other"]
+Operation = Literal["all", "read", "write", "create", "describe", "alter", "other"]
 
 SERVICE_OWNER = "service."
 OPERATOR = "service.operator"
@@ -132,12 +132,9 @@ def _service(service: str, registry: Registry, prefix: str) -> tuple[Grant, ...]
 
 
 def _door(registry: Registry, prefix: str) -> tuple[Grant, ...]:
-    """The HTTP door: it belongs to no group, and writes to the edges alone.
-
-    It begins before the registry names an edge: until then Kafka gives a producer its id only for the cluster grant.
-    """
+    """The HTTP door: it belongs to no group, and writes to the edges alone."""
     topics = ((topic, prefix + name) for topic in TOPICS for name in _names(topic, registry, "door", None))
-    return (*_on_topics("door", topics), Grant("cluster", CLUSTER, "literal", ("idempotent_write",)))
+    return tuple(_on_topics("door", topics))
 
 
 def _operator(registry: Registry, prefix: str) -> tuple[Grant, ...]:

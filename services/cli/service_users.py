@@ -3,11 +3,13 @@
 Passwords are in files of the data directory that its owner alone reads: made once, and kept.
 """
 
+import asyncio
 from pathlib import Path
 
 from schemas.access import SERVICE_OWNER, number_of, owner_of, plan
 from schemas.registry import Registry
 from schemas.topics import SERVICES
+from services.cli.audited import audited
 from services.cli.credentials import following
 from services.cli.kafka_access import KafkaAccess
 from services.cli.provision import reconcile
@@ -23,7 +25,7 @@ DOOR = "door"
 def environments(connection: Connection, registry: Registry, broker: Broker, data: Path) -> dict[str, dict[str, str]]:
     """What tells each service and the door who they are; users, files and the access list are made to fit.
 
-    Raises AccessError.
+    Call it from a thread of its own. Raises AccessError and AuditError.
     """
     reconcile(connection, registry)
     access, planned = KafkaAccess(connection), plan(registry, connection.settings.topic_prefix)
@@ -40,6 +42,7 @@ def environments(connection: Connection, registry: Registry, broker: Broker, dat
             password = new_password()
             _file(folder, user).unlink(missing_ok=True)  # of another Kafka
             write_secret(_file(folder, user), password)
+            asyncio.run(audited(connection, "credential.issue", user))
             access.enrol(user, password, planned[owner])
         found[service] = {
             "HERALD_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",

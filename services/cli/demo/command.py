@@ -57,7 +57,8 @@ def demo(
     settings = load_settings()
     if settings.kafka.bootstrap_servers:
         session.note("the demo brings a Kafka of its own: HERALD_KAFKA__BOOTSTRAP_SERVERS is not used")
-        settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": ""})})
+    kafka_settings = settings.kafka.model_copy(update={"bootstrap_servers": "", "sasl_username": ""})
+    settings = settings.model_copy(update={"kafka": kafka_settings})
     kafka = stack.use_kafka(settings, folder, session.progress, secure=secure)
     try:
         findings = asyncio.run(_run(settings, folder, kafka, json_lines))

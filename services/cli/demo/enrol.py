@@ -7,8 +7,9 @@ from pathlib import Path
 from schemas.access import plan
 from schemas.registry import Registry
 from services.cli.credentials import following
+from services.cli.demo.access import Access
 from services.cli.demo.scenario import Way
-from services.cli.demo.secured import Access, SecuredLines
+from services.cli.demo.secured import SecuredLines
 from services.cli.kafka_access import KafkaAccess
 from services.cli.service_users import environments
 from services.embedded.broker import Broker
@@ -27,16 +28,16 @@ async def enrol(
     own = await asyncio.to_thread(environments, connection, registry, broker, folder)
     port = free()
     own["door"]["HERALD_DOOR__PORT"] = str(port)
-    access = {}
+    access, kafka = {}, connection.settings
     for participant, way in ways.items():
         if way == "kafka":
             user, password = await asyncio.to_thread(_user, connection, registry, participant)
-            address = connection.settings.bootstrap_servers
-            access[participant] = Access(way, address, broker.cafile, user, password)
+            address = kafka.bootstrap_servers
+            access[participant] = Access(way, address, broker.cafile, kafka.topic_prefix, user, password)
         else:
             token = await issue(connection, participant, "demo", LASTS, datetime.now(UTC))
             address = f"https://{LOOPBACK}:{port}"
-            access[participant] = Access(way, address, broker.cafile, secret=str(token))
+            access[participant] = Access(way, address, broker.cafile, kafka.topic_prefix, secret=str(token))
     return own, SecuredLines(access)
 
 

@@ -55,8 +55,10 @@ class Player:
 
     async def __aexit__(self, *_: object) -> None:
         self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
+        (ended,) = await asyncio.gather(self._listening, return_exceptions=True)
         await self._lines.stop()
+        if isinstance(ended, Exception):
+            raise ended
 
     async def run(self) -> None:
         """Plays to the scenario's last day."""
