@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.access import OPERATOR, granted, number_of, owner_of, plan, spent
+from schemas.access import OPERATOR, number_of, owner_of, plan, spent
 from schemas.audit import Action
 from schemas.registry import Registry
 from services.cli import session
@@ -105,6 +105,11 @@ def of_owner(access: KafkaAccess, owner: str) -> list[str]:
     return [user for user in _every(access) if owner_of(user) == owner]
 
 
+def following(owner: str, ever: set[str]) -> str:
+    """The next user of an owner: a number is never given twice. `ever`: all that have a password or an entry."""
+    return f"{owner}.{1 + max((number_of(one) for one in ever if owner_of(one) == owner), default=0)}"
+
+
 def _registry() -> tuple[Connection, Registry]:
     connection = session.connect(session.settings())
     kept = asyncio.run(versions(connection))
@@ -133,15 +138,13 @@ def _issue(
     planned = plan(registry, connection.settings.topic_prefix)
     if owner not in planned:
         raise SettingsError(f"{owner} is no lab and no agency of the registry, and no service: {', '.join(planned)}")
-    ever = access.users() | {acl.user for acl in access.acls()}
-    user = f"{owner}.{1 + max((number_of(one) for one in ever if owner_of(one) == owner), default=0)}"
+    user = following(owner, access.users() | {acl.user for acl in access.acls()})
     asyncio.run(audited(connection, action, user))
     password = new_password()
     if out is not None:
         _keep(out, password)
     try:
-        access.add(granted(user, planned[owner]))
-        access.put(user, password)
+        access.enrol(user, password, planned[owner])
     except BaseException:
         if out is not None:
             out.unlink()  # of a user that does not exist

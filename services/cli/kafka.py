@@ -36,8 +36,8 @@ def start(
 ) -> None:
     """Start the broker and leave it running.
 
-    With --secure it asks who is there (SCRAM-SHA-512, on loopback and without TLS). Its one super user is `admin`, with
-    a password in a file of the data directory. A directory stays what it was made as.
+    With --secure it asks who is there (SCRAM-SHA-512 over TLS). Its one super user is `admin`, with a password in a
+    file of the data directory; its certificate is of an authority made there. A directory stays what it was made as.
 
     Example: herald kafka start --data /var/tmp/herald --port 9092
     """
@@ -72,9 +72,14 @@ def status(data: Data = Path(".herald"), as_json: Json = False) -> None:
 
 def _line(broker: Broker, running: Running) -> str:
     line = f"Kafka listens on {running.bootstrap_servers} (pid {running.pid}, log {broker.log})"
-    return f"{line}; the password of admin is in {broker.admin_password_file}" if broker.is_secure else line
+    if not broker.is_secure:
+        return line
+    return (
+        f"{line}; the password of admin is in {broker.admin_password_file}, the authority to trust in {broker.cafile}"
+    )
 
 
 def _fields(broker: Broker, running: Running) -> dict[str, object]:
     found = asdict(running) | {"bootstrap_servers": running.bootstrap_servers, "log": str(broker.log)}
-    return found | ({"admin_password_file": str(broker.admin_password_file)} if broker.is_secure else {})
+    secured = {"admin_password_file": str(broker.admin_password_file), "cafile": str(broker.cafile)}
+    return found | (secured if broker.is_secure else {})

@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from schemas.access import Acl, owner_of, spent
+from schemas.access import Acl, Grant, granted, owner_of, spent
 from services.kernel.connection import Connection
 
 ITERATIONS = 8192
@@ -67,6 +67,11 @@ class KafkaAccess:
         """Makes a user, or gives it another password."""
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, ITERATIONS)
         self._alter_user(user, UserScramCredentialUpsertion(user, info, password.encode()))
+
+    def enrol(self, user: str, password: str, grants: Iterable[Grant]) -> None:
+        """Makes a user that may do this from its first connection on."""
+        self.add(granted(user, grants))
+        self.put(user, password)
 
     def drop(self, user: str) -> None:
         """Ends a user."""

@@ -99,11 +99,11 @@ def _explained(error: Exception) -> tuple[int, str]:
         case "TopicAuthorizationFailedError" | "GroupAuthorizationFailedError" | "ClusterAuthorizationFailedError":
             return 1, f"Kafka refuses: this user may not: {error}"
         case "KafkaConnectionError":
-            # The client says the same of a wrong password.
-            user = os.environ.get("HERALD_KAFKA__SASL_USERNAME")
-            return 1, f"cannot reach Kafka: {error}" + (
-                f"; or it does not take {user} and the password" if user else ""
-            )
+            # The client says the same of a wrong password, and of a certificate that it does not trust.
+            user, how = (os.environ.get(f"HERALD_KAFKA__{name}", "") for name in ("SASL_USERNAME", "SECURITY_PROTOCOL"))
+            or_else = f"; or it does not take {user} and the password" if user else ""
+            or_else += "; or no authority in HERALD_KAFKA__SSL_CAFILE signed its certificate" if "SSL" in how else ""
+            return 1, f"cannot reach Kafka: {error}{or_else}"
         case "UnknownTopicOrPartitionError":
             return 1, "a topic is missing: `herald registry apply FILE` makes what the registry names"
         case "FileNotFoundError" | "IsADirectoryError" | "PermissionError":

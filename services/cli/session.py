@@ -11,7 +11,7 @@ import typer
 from services.embedded.broker import Broker
 from services.embedded.secured import ADMIN
 from services.kernel.connection import Connection
-from services.kernel.settings import Settings, SettingsError, load
+from services.kernel.settings import KafkaSettings, Settings, SettingsError, load
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Data = Annotated[Path, typer.Option("--data", envvar="HERALD_DATA", help="Data directory of the embedded Kafka.")]
@@ -24,13 +24,22 @@ def settings() -> Settings:
     found = load()
     broker = Broker(found.data)
     if not found.kafka.bootstrap_servers and (running := broker.status()) is not None:
-        update: dict[str, Any] = {"bootstrap_servers": running.bootstrap_servers}
-        if broker.is_secure and not found.kafka.sasl_username:
-            # Who can read that file owns the broker.
-            update |= {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-512"}
-            update |= {"sasl_username": ADMIN, "sasl_password_file": broker.admin_password_file}
-        found = found.model_copy(update={"kafka": found.kafka.model_copy(update=update)})
+        return found.model_copy(update={"kafka": embedded(found.kafka, broker, running.bootstrap_servers)})
     return found
+
+
+def embedded(kafka: KafkaSettings, broker: Broker, bootstrap_servers: str) -> KafkaSettings:
+    """The settings for an embedded broker; where it asks who is there, as its administrator unless they name another.
+
+    Who can read its password file owns the broker.
+    """
+    update: dict[str, Any] = {"bootstrap_servers": bootstrap_servers}
+    if broker.is_secure:
+        update |= {"security_protocol": "SASL_SSL", "ssl_cafile": broker.cafile}
+        if not kafka.sasl_username:
+            update |= {"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": ADMIN}
+            update |= {"sasl_password_file": broker.admin_password_file}
+    return kafka.model_copy(update=update)
 
 
 def connect(found: Settings) -> Connection:

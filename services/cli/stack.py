@@ -1,16 +1,19 @@
 """Herald as one piece: a Kafka, its topics, and every service as a process of its own."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.topics import SERVICES
+from services.cli import session
 from services.embedded import Progress
-from services.embedded.broker import Broker, Running
+from services.embedded.broker import Broker
 from services.embedded.supervisor import Happened, Program, Supervisor
-from services.kernel.settings import Settings
+from services.kernel.settings import KafkaSettings, Settings, SettingsError
 
 READY_SECONDS = 60.0
 
@@ -19,43 +22,71 @@ class StackError(Exception):
     """Not everything came up; one line for people."""
 
 
-def use_kafka(settings: Settings, data: Path, progress: Progress, port: int | None = None) -> tuple[str, Broker | None]:
-    """The address of the Kafka to use, and the embedded broker that was started for it, owned by this process.
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """The Kafka to use, as its administrator reaches it; `broker`: the embedded one, `ours`: which this process began.
 
-    An existing cluster named by HERALD_KAFKA__BOOTSTRAP_SERVERS is used as it is; then nothing is fetched or started.
-    Call it from the main thread: the broker is tied to the thread that starts it.
+    `broker` is None where HERALD_KAFKA__BOOTSTRAP_SERVERS names a cluster.
+    """
+
+    settings: KafkaSettings
+    broker: Broker | None = None
+    ours: bool = False
+
+    @property
+    def secured(self) -> Broker | None:
+        """The embedded broker where its clients must say who they are."""
+        return self.broker if self.broker is not None and self.broker.is_secure else None
+
+    def stop(self) -> None:
+        """Ends what this process began."""
+        if self.broker is not None and self.ours:
+            self.broker.stop()
+
+
+def use_kafka(
+    settings: Settings, data: Path, progress: Progress, port: int | None = None, *, secure: bool = False
+) -> Kafka:
+    """An embedded Kafka, started where it does not run, and then owned by this process; or the cluster that is named.
+
+    A secured one's files are from here on the owner's alone, whatever writes them. Call it from the main thread: the
+    broker is tied to the thread that starts it.
     """
     if settings.kafka.bootstrap_servers:
-        return settings.kafka.bootstrap_servers, None
-    broker = Broker(data)
-    if broker.is_secure:
-        raise StackError(
-            f"the Kafka of {data} asks who is there: start it with `herald kafka start`, and each service with "
-            "`herald run` and a user of its own (`herald credentials issue service.windows`)"
-        )
-    already: Running | None = broker.status()
+        if secure:
+            raise SettingsError(
+                "--secure makes a Kafka of its own: unset HERALD_KAFKA__BOOTSTRAP_SERVERS, or leave --secure out"
+            )
+        return Kafka(settings.kafka)
+    broker = Broker(data, secure=secure)
+    if secure or broker.is_secure:
+        os.umask(0o077)
+    already = broker.status()
     running = broker.start(progress, port, owned=True)
-    return running.bootstrap_servers, None if already else broker
+    return Kafka(session.embedded(settings.kafka, broker, running.bootstrap_servers), broker, already is None)
 
 
 def supervisor(
     data: Path,
     bootstrap_servers: str,
     show: Callable[[Happened], None],
-    env: dict[str, str] | None = None,
-    door_port: int | None = None,
+    env: Mapping[str, str],
+    own: Mapping[str, Mapping[str, str]],
 ) -> Supervisor:
-    """Every service, not yet started; with a port for it, the HTTP door as well."""
+    """Every service, not yet started, and the HTTP door where it has an environment of its own beside the shared."""
     shared = {
         "HERALD_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "HERALD_DATA": str(data.absolute()),
         "HERALD_LOG_FORMAT": "json",
-        **(env or {}),
+        **env,
     }
-    programs = [Program(name, [sys.executable, "-m", f"services.{name}"], shared) for name in SERVICES]
-    if door_port:
-        command = [sys.executable, "-m", "services.gateway.door"]
-        programs.append(Program("door", command, shared | {"HERALD_DOOR__PORT": str(door_port)}))
+    modules = {name: f"services.{name}" for name in SERVICES} | (
+        {"door": "services.gateway.door"} if "door" in own else {}
+    )
+    programs = [
+        Program(name, [sys.executable, "-m", module], {**shared, **own.get(name, {})})
+        for name, module in modules.items()
+    ]
     return Supervisor(data, programs, show)
 
 

@@ -22,47 +22,68 @@ from services.kernel.settings import Settings, load
 def up(
     data: session.Data = session.HERE,
     port: Annotated[int | None, typer.Option(help="Kafka's port; absent: the last one, or a free one.")] = None,
+    secure: Annotated[
+        bool,
+        typer.Option("--secure", help="A new data directory: users, TLS and an access list, from a CA of its own."),
+    ] = False,
     as_json: session.Json = False,
 ) -> None:
     """Run a Kafka and every service until Ctrl-C. What dies is started again.
 
-    Example: herald up --data /var/tmp/herald
+    With --secure each service is a Kafka user of its own (SCRAM-SHA-512 over TLS) that may do what its row says, and
+    the door speaks HTTPS. A data directory stays what it was made as; it keeps its users and its authority.
+
+    Example: herald up --data /var/tmp/herald --secure
     """
     settings = load()
-    servers, broker = stack.use_kafka(settings, data, session.progress, port)
+    kafka = stack.use_kafka(settings, data, session.progress, port, secure=secure)
+    servers = kafka.settings.bootstrap_servers
     session.say(as_json, f"Kafka listens on {servers}", what="listening", name="kafka", detail=servers)
     try:
-        asyncio.run(_run(settings, data, servers, broker, as_json))
+        asyncio.run(_run(settings, data, kafka, as_json))
     finally:
-        if broker is not None:
-            broker.stop()
+        kafka.stop()
     session.say(as_json, "everything is stopped", what="stopped", name="herald", detail="")
 
 
-async def _run(settings: Settings, data: Path, servers: str, broker: Broker | None, as_json: bool) -> None:
+async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool) -> None:
     stop = asyncio.Event()
     waiting = asyncio.create_task(stack.until_signal(stop))
-    connection = Connection(settings.kafka.model_copy(update={"bootstrap_servers": servers}))
+    connection = Connection(kafka.settings)
     kept = await versions(connection)
-    made = await provision(connection, settings.partitions, kept[-1] if kept else Registry())
+    registry = kept[-1] if kept else Registry()
+    made = await provision(connection, settings.partitions, registry)
     if made:
         session.note(f"made {len(made)} topics")
+    own: dict[str, dict[str, str]] = {"door": {}}
+    if kafka.secured is not None:
+        from services.cli.service_users import environments  # noqa: PLC0415 - keeps other commands quick
+
+        own = await asyncio.to_thread(environments, connection, registry, kafka.secured, data)
 
     def show(happened: Happened) -> None:
         line = f"{happened.name} {happened.what}: {happened.detail}"
         session.say(as_json, line, what=happened.what, name=happened.name, detail=happened.detail)
 
-    door_port = settings.door.port or free()
-    services = stack.supervisor(data, servers, show, door_port=door_port)
+    door = {"HERALD_DOOR__PORT": str(settings.door.port or free())}
+    if settings.door.tls_certfile is not None:
+        door["HERALD_DOOR__TLS_CERTFILE"] = str(settings.door.tls_certfile)
+    own["door"] |= door
+    services = stack.supervisor(data, connection.settings.bootstrap_servers, show, {}, own)
     await services.start()
     try:
         await stack.wait_ready(services)
-        scheme = "https" if settings.door.tls_certfile else "http"
-        where = f"{scheme}://{settings.door.host}:{door_port}"
+        scheme = "https" if "HERALD_DOOR__TLS_CERTFILE" in own["door"] else "http"
+        where = f"{scheme}://{settings.door.host}:{door['HERALD_DOOR__PORT']}"
         session.say(as_json, f"the door listens on {where}", what="listening", name="door", detail=where)
+        if kafka.secured is not None:
+            cafile = str(kafka.secured.cafile)
+            session.say(
+                as_json, f"clients trust the authority in {cafile}", what="authority", name="tls", detail=cafile
+            )
         hint = "" if kept else "; no registry yet: `herald registry apply deploy/registry.yaml`"
         session.say(as_json, f"ready, press Ctrl-C to stop{hint}", what="ready", name="herald", detail=_now())
-        keeping = asyncio.create_task(_keep_alive(broker, as_json)) if broker is not None else None
+        keeping = asyncio.create_task(_keep_alive(kafka.broker, as_json)) if kafka.broker and kafka.ours else None
         await waiting
         if keeping is not None:
             keeping.cancel()

@@ -71,6 +71,7 @@ class Broker:
         self.folder = data.resolve() / "kafka"
         self.log = self.folder / "kafka.log"
         self.admin_password_file = self.folder / secured.PASSWORD_FILE
+        self.cafile = data.resolve() / secured.CA_FILE
         self._state = self.folder / "broker.json"
         self._secure = secure
 
@@ -193,7 +194,7 @@ class Broker:
         password = self._password()
         file = self.folder / "server.properties"
         file.unlink(missing_ok=True)
-        secured.write_secret(file, properties + (secured.properties(password) if password else secured.OPEN))
+        secured.write_secret(file, properties + (self._secured(password) if password else secured.OPEN))
         if self._formatted:
             return
         cluster = "H" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
@@ -211,6 +212,11 @@ class Broker:
         if done.returncode:
             self.log.write_text(done.stdout + done.stderr)
             raise EmbeddedError(f"Kafka could not format {logs}; its words are in {self.log}")
+
+    def _secured(self, password: str) -> str:
+        from services.embedded.authority import certificate  # noqa: PLC0415 - keeps `status` quick
+
+        return secured.properties(password, certificate(self.folder.parent, "kafka"), self.cafile)
 
     def _password(self) -> str | None:
         """The super user's password; None when nobody needs one here."""

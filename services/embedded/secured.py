@@ -1,4 +1,4 @@
-"""What makes the embedded broker ask who is there: SCRAM for clients, an authorizer, and one super user, `admin`.
+"""What makes the embedded broker ask who is there: TLS and SCRAM, an authorizer, and one super user, `admin`.
 
 Chosen when a data directory is formatted, and for ever: the password file in it says so.
 """
@@ -9,6 +9,8 @@ from pathlib import Path
 
 ADMIN = "admin"
 PASSWORD_FILE = "admin.password"  # noqa: S105 - its name
+CA_FILE = Path("tls", "ca.pem")
+"""In a data directory: the certificate of its own authority, which clients trust."""
 
 OPEN = """\
 listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -17,7 +19,11 @@ listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
 # The broker's own way to the controller authenticates too, as the super user: nobody who is not authenticated is one,
 # on either listener. (PLAIN there, because SCRAM's credentials are in the log that the controller has yet to read.)
 _SECURED = """\
-listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
+listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+ssl.truststore.type=PEM
+ssl.truststore.location={cafile}
 sasl.enabled.mechanisms=SCRAM-SHA-512
 sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
 sasl.mechanism.controller.protocol=PLAIN
@@ -44,9 +50,9 @@ def write_secret(path: Path, text: str) -> None:
         file.write(text)
 
 
-def properties(password: str) -> str:
-    """The lines of server.properties that secure a broker."""
-    return _SECURED.format(admin=ADMIN, password=password)
+def properties(password: str, keystore: Path, cafile: Path) -> str:
+    """The lines of server.properties that secure a broker; the key and the certificates are PEM."""
+    return _SECURED.format(admin=ADMIN, password=password, keystore=keystore, cafile=cafile)
 
 
 def scram(password: str) -> str:

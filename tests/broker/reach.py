@@ -1,13 +1,19 @@
 """What a Kafka user reaches, tried out with clients of confluent-kafka: nothing of Herald's code takes part."""
 
+import asyncio
 import socket
+import ssl
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from aiokafka.conn import create_conn
+from aiokafka.protocol.metadata import MetadataRequest
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -22,11 +28,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 SECONDS = 30
 
 
-def settings(bootstrap_servers: str, user: str, password: str) -> dict[str, Any]:
+def settings(bootstrap_servers: str, cafile: Path, user: str, password: str) -> dict[str, Any]:
     """A login as these clients take it."""
     return {
         "bootstrap.servers": bootstrap_servers,
-        "security.protocol": "SASL_PLAINTEXT",
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": str(cafile),
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": user,
         "sasl.password": password,
@@ -39,8 +46,42 @@ def listed(login: dict[str, Any]) -> set[str]:
     return set(AdminClient(login).list_topics(timeout=SECONDS).topics)
 
 
-def is_refused(login: dict[str, Any]) -> bool:
-    """Whether the first that Kafka lets this client know is that it does not get in."""
+def soon(condition: Callable[[], bool]) -> bool:
+    """Whether something becomes true: a broker follows the users and the list that its controller keeps."""
+    until = time.monotonic() + SECONDS
+    while not (found := condition()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def connected(login: dict[str, Any]) -> Iterator[Callable[[], set[str]]]:
+    """One connection that stays open, over which every topic that is shown to this user is listed again and again.
+
+    A client of confluent-kafka closes its first connection when it knows the broker, and opens the next when it likes:
+    after a revocation it may have to say anew who it is, and is refused.
+    """
+    host, port = login["bootstrap.servers"].split(":")
+    how = {
+        "security_protocol": login["security.protocol"],
+        "ssl_context": ssl.create_default_context(cafile=login["ssl.ca.location"]),
+        "sasl_mechanism": login["sasl.mechanism"],
+        "sasl_plain_username": login["sasl.username"],
+        "sasl_plain_password": login["sasl.password"],
+        "request_timeout_ms": SECONDS * 1000,
+    }
+    with asyncio.Runner() as runner:
+        connection = runner.run(create_conn(host, int(port), **how))
+
+        async def listed() -> set[str]:
+            return {topic for _, topic, *_ in (await connection.send(MetadataRequest())).topics}
+
+        yield lambda: runner.run(listed())
+        connection.close()
+
+
+def refusal(login: dict[str, Any]) -> int | None:
+    """The first that Kafka lets this client know, or this client thinks of Kafka; None where it gets in."""
     said: list[KafkaError] = []
     admin = AdminClient(login | {"error_cb": said.append})
     until = time.monotonic() + SECONDS
@@ -51,19 +92,28 @@ def is_refused(login: dict[str, Any]) -> bool:
         except KafkaException:
             admin.poll(0.1)
         else:
-            return False
-    return said[0].code() == KafkaError._AUTHENTICATION
+            return None
+    return said[0].code()
 
 
-def answers_strangers(address: str) -> bool:
-    """Whether a listener tells a client that has not said who it is which topics there are."""
+def is_refused(login: dict[str, Any]) -> bool:
+    """Whether Kafka does not take who this client says it is."""
+    return refusal(login) == KafkaError._AUTHENTICATION
+
+
+def answers_strangers(address: str, cafile: Path | None = None) -> bool:
+    """Whether a listener tells a client that has not said who it is which topics there are. `cafile`: over TLS."""
     host, port = address.split(":")
     # A metadata request in version 4, about all topics: length, key, version, correlation id, client id; null, false.
     request = struct.pack(">hhih4sib", 3, 4, 1, 4, b"test", -1, 0)
-    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
+    with ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=SECONDS))
+        if cafile is not None:
+            context = ssl.create_default_context(cafile=str(cafile))
+            connection = stack.enter_context(context.wrap_socket(connection, server_hostname=host))
         connection.sendall(struct.pack(">i", len(request)) + request)
         try:
-            return bool(connection.recv(4))
+            return connection.recv(8)[4:] == struct.pack(">i", 1)
         except ConnectionResetError:
             return False
 

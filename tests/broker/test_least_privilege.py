@@ -15,13 +15,15 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError
 from typer.testing import CliRunner, Result
 
 from schemas.access import Acl
 from services.cli.kafka_access import KafkaAccess
 from services.cli.main import app
+from services.embedded.authority import certificate
 from services.embedded.broker import Broker
+from services.embedded.secured import CA_FILE
 from tests.broker import reach
 from tests.broker.deployment import Deployment
 from tests.broker.test_embedded import herald
@@ -124,19 +126,21 @@ class Secured:
         """Its login for services and commands."""
         return {
             "HERALD_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            "HERALD_KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "HERALD_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
+            "HERALD_KAFKA__SSL_CAFILE": str(self.broker.cafile),
             "HERALD_KAFKA__SASL_USERNAME": user,
             "HERALD_KAFKA__SASL_PASSWORD": self.passwords[user],
         }
 
     def login(self, user: str) -> dict[str, Any]:
         """The same for confluent-kafka."""
-        return reach.settings(self.bootstrap_servers, user, self.passwords[user])
+        return reach.settings(self.bootstrap_servers, self.broker.cafile, user, self.passwords[user])
 
     def deployment(self, user: str = "admin") -> Deployment:
         """Processes and clients; the clients log in as this user."""
         login = {
-            "security_protocol": "SASL_PLAINTEXT",
+            "security_protocol": "SASL_SSL",
+            "ssl_cafile": self.broker.cafile,
             "sasl_username": user,
             "sasl_password": self.passwords[user],
         }
@@ -228,8 +232,7 @@ def test_with_kcat_an_agency_reads_its_alerts_and_neither_reads_nor_lists_anothe
     secured: Secured, carried: dict[str, Any]
 ) -> None:
     def kcat(*arguments: str) -> subprocess.CompletedProcess[str]:
-        login = reach.settings(secured.bootstrap_servers, "cisa.1", secured.passwords["cisa.1"])
-        properties = [word for name, value in login.items() for word in ("-X", f"{name}={value}")]
+        properties = [word for name, value in secured.login("cisa.1").items() for word in ("-X", f"{name}={value}")]
         command = [str(shutil.which("kcat")), *properties, *arguments]
         # Kafka 4 takes no SCRAM from librdkafka before 2.6.1, which distributions still ship: kcat gets the wheel's.
         env = os.environ | {"LD_PRELOAD": str(next(LIBRARIES.glob("librdkafka*.so*")))}
@@ -248,13 +251,27 @@ def test_who_does_not_say_who_it_is_gets_in_nowhere(secured: Secured, kafka: str
     assert running is not None
     controller = f"127.0.0.1:{running.controller_port}"
     assert reach.answers_strangers(kafka)  # an open Kafka does
-    assert not reach.answers_strangers(secured.bootstrap_servers)
-    assert not reach.answers_strangers(controller)
+    for listener in (secured.bootstrap_servers, controller):
+        assert not reach.answers_strangers(listener)
+        assert not reach.answers_strangers(listener, secured.broker.cafile)
     agency = secured.login("cisa.1")
     assert not reach.is_refused(agency)
     assert reach.is_refused(agency | {"sasl.password": "wrong"})
     assert reach.is_refused(agency | {"bootstrap.servers": controller})
     assert reach.is_refused(agency | {"bootstrap.servers": controller, "sasl.mechanism": "PLAIN"})
+
+
+def test_nobody_poses_as_this_kafka_and_nobody_speaks_with_it_in_the_clear(secured: Secured, tmp_path: Path) -> None:
+    agency = secured.login("cisa.1")
+    certificate(tmp_path, "kafka")
+    assert reach.refusal(agency | {"ssl.ca.location": str(tmp_path / CA_FILE)}) == KafkaError._SSL
+    in_the_clear = reach.refusal(agency | {"security.protocol": "SASL_PLAINTEXT"})
+    assert in_the_clear in {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
+    other = {"HERALD_KAFKA__SSL_CAFILE": str(tmp_path / CA_FILE)}
+    done = herald("alerts", "--agency", "cisa", **(secured.env("cisa.1") | other))
+    assert done.returncode == 1
+    assert "no authority in HERALD_KAFKA__SSL_CAFILE signed its certificate" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_after_a_rotation_both_passwords_work_until_the_old_one_is_revoked_and_no_number_comes_twice(
@@ -265,15 +282,15 @@ def test_after_a_rotation_both_passwords_work_until_the_old_one_is_revoked_and_n
     second = secured.new("basalt-ai", "rotate")
     assert (first, second) == ("basalt-ai.1", "basalt-ai.2")
     assert reach.writable(secured.login(first), topic) == reach.writable(secured.login(second), topic) == topic
-    connected = AdminClient(secured.login(first))
-    assert set(connected.list_topics(timeout=5).topics) == full("releases.basalt-ai receipts.basalt-ai")
-    secured.run("credentials", "revoke", first)
-    assert set(connected.list_topics(timeout=5).topics) == set()  # a connection that is open has no rights left
-    assert reach.is_refused(secured.login(first))
-    assert reach.writable(secured.login(second), topic) == topic
-    assert [one["user"] for one in secured.run("credentials", "revoke", "basalt-ai")] == [second]
-    assert secured.new("basalt-ai") == "basalt-ai.3"
-    assert set(connected.list_topics(timeout=5).topics) == set()
+    with reach.connected(secured.login(first)) as listed:
+        assert listed() == full("releases.basalt-ai receipts.basalt-ai")
+        secured.run("credentials", "revoke", first)
+        assert reach.soon(lambda: listed() == set())  # a connection that is open has no rights left
+        assert reach.soon(lambda: reach.is_refused(secured.login(first)))
+        assert reach.writable(secured.login(second), topic) == topic
+        assert [one["user"] for one in secured.run("credentials", "revoke", "basalt-ai")] == [second]
+        assert secured.new("basalt-ai") == "basalt-ai.3"
+        assert listed() == set()
 
 
 def test_provisioning_takes_away_what_is_too_much_of_its_own_users_only(secured: Secured) -> None:
@@ -299,19 +316,19 @@ def test_provisioning_takes_away_what_is_too_much_of_its_own_users_only(secured:
 
 def test_offboarding_tells_an_agency_so_and_then_cuts_it_off(secured: Secured, carried: dict[str, Any]) -> None:
     user = secured.new("treasury")
-    connected = AdminClient(secured.login(user))
-    assert set(connected.list_topics(timeout=5).topics) == full("alerts.treasury receipts.treasury acks.treasury")
     deployment = secured.deployment()
-    try:
-        secured.start(deployment, "notifier")
-        (said,) = secured.run("offboard", "treasury", "--yes")
-    finally:
-        deployment.stop()
+    with reach.connected(secured.login(user)) as listed:
+        assert listed() == full("alerts.treasury receipts.treasury acks.treasury")
+        try:
+            secured.start(deployment, "notifier")
+            (said,) = secured.run("offboard", "treasury", "--yes")
+        finally:
+            deployment.stop()
+        assert reach.soon(lambda: listed() == set())
     assert said["revoked"] == [user]
     alerts = asyncio.run(deployment.events("alerts.treasury"))
     assert [alert["data"]["kind"] for alert in alerts][-1] == "no-longer-addressed"
-    assert set(connected.list_topics(timeout=5).topics) == set()
-    assert reach.is_refused(secured.login(user))
+    assert reach.soon(lambda: reach.is_refused(secured.login(user)))
     assert {acl.permission for acl in KafkaAccess(deployment.connection).acls() if acl.user == user} == {"deny"}
     assert secured.run("provision") == []
     assert secured.invoke("credentials", "issue", "treasury").exit_code != 0
@@ -351,7 +368,7 @@ def test_what_cannot_be_done_is_one_clear_line(secured: Secured, kafka: str, tmp
         ),
         (herald("credentials", "revoke", "cisa.9", HERALD_DATA=str(secured.folder)), 2, "there is no user cisa.9"),
         (herald("credentials", "rotate", "treasury", HERALD_DATA=str(secured.folder)), 2, "has no credentials"),
-        (herald("up", "--data", str(secured.folder)), 1, "asks who is there"),
+        (herald("up", "--secure", HERALD_KAFKA__BOOTSTRAP_SERVERS=kafka), 2, "unset HERALD_KAFKA__BOOTSTRAP_SERVERS"),
         (as_agency, 1, "refuses"),
         (herald("alerts", "--agency", "cisa-ics", **secured.env("cisa.1")), 2, "not for this user"),
         (herald("windows", **wrong), 1, "does not take cisa.1 and the password"),

@@ -1,17 +1,21 @@
 """The independent reader: what stands on the topics, compared with what was expected. It knows no service's state."""
 
-import json
 import statistics
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 import yaml
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.cli.demo.play import Player
+from services.cli.demo.topics import Topics
 from services.kernel.connection import Connection
+
+HEARD_SECONDS = 30.0
+"""How long after the end what stands on an agency's topic may take to come over its line."""
 
 
 @dataclass(slots=True)
@@ -22,10 +26,13 @@ class Findings:
     differences: list[str] = field(default_factory=list)
 
 
-async def check(connection: Connection, folder: Path) -> Findings:
-    """Reads the topics from the beginning and compares them with `expected.yaml`."""
+async def check(connection: Connection, folder: Path, player: Player | None = None) -> Findings:
+    """Reads the topics from the beginning and compares them with `expected.yaml`.
+
+    With a player it compares, instead of the agencies' topics, what each agency heard over its own line.
+    """
     expected = yaml.safe_load((folder / "expected.yaml").read_text())
-    topics = _Topics(connection)
+    topics = Topics(connection)
     await topics.start()
     try:
         agencies = expected["agencies"]
@@ -36,13 +43,19 @@ async def check(connection: Connection, folder: Path) -> Findings:
         spoken = await topics.read_family("releases.")
     finally:
         await topics.stop()
-    findings = _compare(agencies, alerts)
-    seen = [event for records in alerts.values() for _, event in records]
-    refused = sorted(r["code"] for _, e in receipts if e["type"].endswith("refused.v1") for r in e["data"]["reasons"])
-    buried = sorted(reason for reason, _ in letters)
+    heard = {agency: [event for _, event in records] for agency, records in alerts.items()}
+    refused = [r["code"] for _, e in receipts if e["type"].endswith("refused.v1") for r in e["data"]["reasons"]]
+    wanted_letters = expected["dead_letters"]
+    if player is not None:
+        with suppress(TimeoutError):
+            await player.hears({agency: len(events) for agency, events in heard.items()}, HEARD_SECONDS)
+        heard = {agency: player.heard[agency] for agency in agencies}
+        refused, wanted_letters = player.refused, expected["dead_letters_at_the_door"]
+    findings = _compare(agencies, heard)
+    seen = [event for events in heard.values() for event in events]
     for what, found, wanted in (
-        ("refused", refused, sorted(expected["refused"])),
-        ("dead letters", buried, sorted(expected["dead_letters"])),
+        ("refused", sorted(refused), sorted(expected["refused"])),
+        ("dead letters", sorted(reason for reason, _ in letters), sorted(wanted_letters)),
     ):
         if found != wanted:
             findings.differences.append(f"{what}: expected {wanted}, found {found}")
@@ -60,59 +73,11 @@ async def check(connection: Connection, folder: Path) -> Findings:
     return findings
 
 
-class _Topics:
-    """Reads whole topics with a plain read-committed consumer."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._consumer: AIOKafkaConsumer = connection.consumer()
-        self._admin = connection.admin()
-        self._partitions: dict[str, int] = {}
-
-    async def start(self) -> None:
-        await self._consumer.start()
-        await self._admin.start()
-        described = await self._admin.describe_topics()
-        self._partitions = {self._connection.logical(t["topic"]): len(t["partitions"]) for t in described}
-
-    async def stop(self) -> None:
-        await self._consumer.stop()
-        await self._admin.close()
-
-    async def read(self, name: str) -> list[tuple[Any, Any]]:
-        """Every record as (append time in ms, event); dead letters as (reason, raw bytes)."""
-        found: list[tuple[Any, Any]] = []
-        for partition in range(self._partitions[name]):
-            source = TopicPartition(self._connection.topic(name), partition)
-            self._consumer.assign([source])
-            await self._consumer.seek_to_beginning(source)
-            end = (await self._consumer.end_offsets([source]))[source]
-            while await self._consumer.position(source) < end:
-                for record in (await self._consumer.getmany(source, timeout_ms=200)).get(source, []):
-                    found.append(_dead_letter(record) if name == "dead-letters" else _event(record))
-        return found
-
-    async def read_family(self, prefix: str) -> list[tuple[Any, Any]]:
-        """Every record of the topics whose names begin so."""
-        return [r for name in sorted(self._partitions) if name.startswith(prefix) for r in await self.read(name)]
-
-
-def _event(record: Any) -> tuple[int, Any]:
-    try:
-        return record.timestamp, json.loads(record.value)
-    except ValueError:
-        return record.timestamp, None
-
-
-def _dead_letter(record: Any) -> tuple[str, bytes]:
-    return dict(record.headers).get("herald-reason", b"").decode(), record.value
-
-
 def _windows(records: list[tuple[Any, Any]]) -> list[dict[str, Any]]:
     return [event["data"]["window"] for _, event in records]
 
 
-def _compare(expected: dict[str, Any], alerts: dict[str, list[tuple[int, Any]]]) -> Findings:
+def _compare(expected: dict[str, Any], heard: dict[str, list[dict[str, Any]]]) -> Findings:
     findings = Findings({})
     lost = repeated = out_of_order = seen = 0
     for agency, releases in expected.items():
@@ -120,7 +85,7 @@ def _compare(expected: dict[str, Any], alerts: dict[str, list[tuple[int, Any]]])
         keys: dict[str, str] = {}
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         latest: dict[str, int] = {}
-        for _, event in alerts[agency]:
+        for event in heard[agency]:
             data = event["data"]
             seen += 1
             if event["id"] in ids:

@@ -1,8 +1,9 @@
-"""Plays the scenario: labs speak on their topics, agencies answer what they read on theirs. Plain Kafka clients."""
+"""Plays the scenario: labs speak, agencies answer what they hear, each over a line of its own."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,9 @@ from uuid import uuid4
 import yaml
 
 from schemas.values import rfc3339
+from services.cli.demo.lines import Lines
 from services.cli.demo.scenario import Scenario, Step
 from services.kernel.clock import SystemClock
-from services.kernel.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,47 +30,47 @@ class Moment:
 
 
 class Player:
-    """The demo's labs and agencies."""
+    """The demo's labs and agencies. As a context, they listen."""
 
     def __init__(
-        self,
-        scenario: Scenario,
-        folder: Path,
-        connection: Connection,
-        clock: SystemClock,
-        show: Callable[[Moment], None],
+        self, scenario: Scenario, folder: Path, lines: Lines, clock: SystemClock, show: Callable[[Moment], None]
     ) -> None:
         self._scenario = scenario
         self._folder = folder
-        self._connection = connection
+        self._lines = lines
         self._clock = clock
         self._show = show
+        self._news = asyncio.Condition()
         self._alerts: dict[tuple[str, str], dict[str, Any]] = {}
         self._references: dict[str, str] = {}
+        self.heard: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        """Every alert that an agency heard of, in order."""
+        self.refused: list[str] = []
+        """Every reason that anybody was given for a refusal."""
+
+    async def __aenter__(self) -> "Player":
+        await self._lines.start()
+        self._listening = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listening.cancel()
+        (ended,) = await asyncio.gather(self._listening, return_exceptions=True)
+        await self._lines.stop()
+        if isinstance(ended, Exception):
+            raise ended
 
     async def run(self) -> None:
         """Plays to the scenario's last day."""
-        agencies = list(self._scenario.answers)
-        labs = sorted({step.through or step.lab for step in self._scenario.steps})
-        self._producer = self._connection.producer()
-        consumer = self._connection.consumer()
-        await self._producer.start()
-        await consumer.start()
-        try:
-            consumer.subscribe(
-                [self._connection.topic(f"alerts.{agency}") for agency in agencies]
-                + [self._connection.topic(f"receipts.{one}") for one in [*labs, *agencies]]
-            )
-            listening = asyncio.create_task(self._listen(consumer))
-            for step in self._scenario.steps:
-                await self._until(step.day)
-                await self._do(step)
-            await self._until(self._scenario.days)
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-        finally:
-            await consumer.stop()
-            await self._producer.stop()
+        for step in self._scenario.steps:
+            await self._until(step.day)
+            await self._do(step)
+        await self._until(self._scenario.days)
+
+    async def hears(self, counts: Mapping[str, int], seconds: float) -> None:
+        """Waits until each agency has heard so many alerts, at most so long."""
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(lambda: all(len(self.heard[one]) >= count for one, count in counts.items()))
 
     async def _until(self, day: float) -> None:
         instant = self._scenario.starts_from + timedelta(days=day)
@@ -82,20 +83,17 @@ class Player:
             case "announce":
                 release = self._release(step.what)
                 self._tell(step.lab, "announces", f"{step.lab}/{release['reference']}")
-                await self._send(f"releases.{step.lab}", f"/labs/{step.lab}", "release.announced", release)
+                await self._say(step.lab, f"/labs/{step.lab}", "release.announced", release)
             case "withdraw":
                 self._tell(step.lab, "withdraws", f"{step.lab}/{step.what}")
-                data = {"reference": step.what}
-                await self._send(f"releases.{step.lab}", f"/labs/{step.lab}", "release.withdrawn", data)
+                await self._say(step.lab, f"/labs/{step.lab}", "release.withdrawn", {"reference": step.what})
             case "impersonate":
                 release = self._release(step.what)
                 self._tell(step.through, "speaks for", f"{step.lab}/{release['reference']}")
-                await self._send(f"releases.{step.through}", f"/labs/{step.lab}", "release.announced", release)
+                await self._say(step.through, f"/labs/{step.lab}", "release.announced", release)
             case "garbage":
                 self._tell(step.through, "sends", "an event that is not JSON")
-                await self._producer.send_and_wait(
-                    self._connection.topic(f"releases.{step.through}"), step.what.encode()
-                )
+                await self._lines.garble(step.through, step.what.encode())
             case "answer_unknown":
                 alert = next(
                     alert
@@ -114,7 +112,7 @@ class Player:
             release["exercise"] = release["exercise"] == "true"
         return release
 
-    async def _send(self, topic: str, source: str, kind: str, data: dict[str, Any]) -> None:
+    async def _say(self, participant: str, source: str, kind: str, data: dict[str, Any]) -> None:
         event = {
             "specversion": "1.0",
             "id": str(uuid4()),
@@ -123,15 +121,16 @@ class Player:
             "datacontenttype": "application/json",
             "data": data,
         }
-        await self._producer.send_and_wait(self._connection.topic(topic), json.dumps(event).encode())
+        await self._lines.say(participant, event)
 
     # ---- agencies
 
-    async def _listen(self, consumer: Any) -> None:
-        async for record in consumer:
-            event = json.loads(record.value)
-            participant = record.topic.rpartition(".")[2]
+    async def _listen(self) -> None:
+        async for participant, event in self._lines.heard():
             if event["type"].startswith("herald.alert."):
+                self.heard[participant].append(event)
+                async with self._news:
+                    self._news.notify_all()
                 await self._hear(participant, event["data"])
             else:
                 self._show_receipt(participant, event)
@@ -154,7 +153,7 @@ class Player:
 
     async def _answer(self, agency: str, alert: dict[str, Any], disposition: str) -> None:
         data = {"alert_id": alert["alert_id"], "release_id": alert["release_id"], "disposition": disposition}
-        await self._send(f"acks.{agency}", f"/agencies/{agency}", "acknowledgement.submitted", data)
+        await self._say(agency, f"/agencies/{agency}", "acknowledgement.submitted", data)
 
     # ---- the time line
 
@@ -164,6 +163,7 @@ class Player:
             return
         outcome = event["type"].split(".")[2]
         said = [*data.get("reasons", ()), *data.get("warnings", ())]
+        self.refused += [reason["code"] for reason in data.get("reasons", ())]
         if outcome == "accepted" and data.get("disposition"):
             self._tell(participant, f"answered {data['disposition']}", self._references.get(data["release_id"], ""))
         else:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import yaml
 
 Behaviour = Literal["at-once", "reminder", "escalation"]
+Way = Literal["https", "polling", "stream", "kafka"]
+"""How a participant of the secured demo comes in: at the door a lab, an agency by pages or as a stream; or Kafka."""
 
 _HERE = Path(__file__).resolve().parent
 FILES = next(
@@ -37,6 +39,17 @@ class Scenario:
     steps: tuple[Step, ...]
     answers: dict[str, dict[str, Behaviour]]
     participating: dict[str, str]
+    ways: dict[str, Way]
+
+    @property
+    def labs(self) -> list[str]:
+        """Who announces."""
+        return sorted({step.through or step.lab for step in self.steps})
+
+    @property
+    def agencies(self) -> list[str]:
+        """Who reads."""
+        return list(self.answers)
 
     def behaviour(self, agency: str, reference: str) -> Behaviour:
         """How this agency answers alerts on this release."""
@@ -59,4 +72,5 @@ def load(folder: Path = FILES) -> Scenario:
         steps=tuple(_step(step) for step in raw["steps"]),
         answers=raw["answers"],
         participating=raw["participating"],
+        ways=raw["ways"],
     )

@@ -1,0 +1,58 @@
+"""Every service of a secured Herald as a Kafka user of its own, and the door with a certificate.
+
+Passwords are in files of the data directory that its owner alone reads: made once, and kept.
+"""
+
+import asyncio
+from pathlib import Path
+
+from schemas.access import SERVICE_OWNER, number_of, owner_of, plan
+from schemas.registry import Registry
+from schemas.topics import SERVICES
+from services.cli.audited import audited
+from services.cli.credentials import following
+from services.cli.kafka_access import KafkaAccess
+from services.cli.provision import reconcile
+from services.embedded.authority import certificate
+from services.embedded.broker import Broker
+from services.embedded.secured import new_password, write_secret
+from services.kernel.connection import Connection
+
+FOLDER = "credentials"
+DOOR = "door"
+
+
+def environments(connection: Connection, registry: Registry, broker: Broker, data: Path) -> dict[str, dict[str, str]]:
+    """What tells each service and the door who they are; users, files and the access list are made to fit.
+
+    Call it from a thread of its own. Raises AccessError and AuditError.
+    """
+    reconcile(connection, registry)
+    access, planned = KafkaAccess(connection), plan(registry, connection.settings.topic_prefix)
+    users = access.users()
+    ever = users | {acl.user for acl in access.acls()}
+    folder = data.absolute() / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = {}
+    for service in (*SERVICES, DOOR):
+        owner = SERVICE_OWNER + service
+        kept = [user for user in users if owner_of(user) == owner and _file(folder, user).exists()]
+        user = max(kept, key=number_of) if kept else following(owner, ever)
+        if not kept:
+            password = new_password()
+            _file(folder, user).unlink(missing_ok=True)  # of another Kafka
+            write_secret(_file(folder, user), password)
+            asyncio.run(audited(connection, "credential.issue", user))
+            access.enrol(user, password, planned[owner])
+        found[service] = {
+            "HERALD_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
+            "HERALD_KAFKA__SASL_MECHANISM": "SCRAM-SHA-512",
+            "HERALD_KAFKA__SASL_USERNAME": user,
+            "HERALD_KAFKA__SASL_PASSWORD_FILE": str(_file(folder, user)),
+            "HERALD_KAFKA__SSL_CAFILE": str(broker.cafile),
+        }
+    return found | {DOOR: {"HERALD_DOOR__TLS_CERTFILE": str(certificate(data, DOOR)), **found[DOOR]}}
+
+
+def _file(folder: Path, user: str) -> Path:
+    return folder / f"{user}.password"
