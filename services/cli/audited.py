@@ -22,8 +22,8 @@ class AuditError(Exception):
 
 async def audited(
     connection: Connection, action: Action, target: str | None = None, releases: Sequence[str] = ()
-) -> None:
-    """Returns once Kafka has the record on all replicas. Raises AuditError: then nothing may be changed."""
+) -> int:
+    """The record's offset, once Kafka has it on all replicas. Raises AuditError: then nothing may be changed."""
     now, request_id = SystemClock(session.settings().clock).now(), str(uuid4())
     entry = AccessAudited(
         action=action,
@@ -39,7 +39,7 @@ async def audited(
     try:
         async with asyncio.timeout(SECONDS):
             await producer.start()
-            await producer.send_and_wait(topic, encode(event), key=entry.subject().encode(), partition=0)
+            sent = await producer.send_and_wait(topic, encode(event), key=entry.subject().encode(), partition=0)
     except (KafkaError, TimeoutError) as error:
         raise AuditError(
             f"nothing was changed, since that could not be written to {topic} ({type(error).__name__}): may this user "
@@ -47,3 +47,4 @@ async def audited(
         ) from None
     finally:
         await producer.stop()
+    return int(sent.offset)

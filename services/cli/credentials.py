@@ -13,6 +13,7 @@ from schemas.registry import Registry
 from services.cli import session
 from services.cli.audited import audited
 from services.cli.kafka_access import KafkaAccess
+from services.cli.numbering import numbered
 from services.embedded.secured import new_password, write_secret
 from services.kernel.connection import Connection
 from services.kernel.registry_log import versions
@@ -105,11 +106,6 @@ def of_owner(access: KafkaAccess, owner: str) -> list[str]:
     return [user for user in _every(access) if owner_of(user) == owner]
 
 
-def following(owner: str, ever: set[str]) -> str:
-    """The next user of an owner: a number is never given twice. `ever`: all that have a password or an entry."""
-    return f"{owner}.{1 + max((number_of(one) for one in ever if owner_of(one) == owner), default=0)}"
-
-
 def _registry() -> tuple[Connection, Registry]:
     connection = session.connect(session.settings())
     kept = asyncio.run(versions(connection))
@@ -138,8 +134,8 @@ def _issue(
     planned = plan(registry, connection.settings.topic_prefix)
     if owner not in planned:
         raise SettingsError(f"{owner} is no lab and no agency of the registry, and no service: {', '.join(planned)}")
-    user = following(owner, access.users() | {acl.user for acl in access.acls()})
-    asyncio.run(audited(connection, action, user))
+    ever = access.users() | {acl.user for acl in access.acls()}
+    user = asyncio.run(numbered(connection, action, owner, ever))
     password = new_password()
     if out is not None:
         _keep(out, password)

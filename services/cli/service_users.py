@@ -9,9 +9,8 @@ from pathlib import Path
 from schemas.access import SERVICE_OWNER, number_of, owner_of, plan
 from schemas.registry import Registry
 from schemas.topics import SERVICES
-from services.cli.audited import audited
-from services.cli.credentials import following
 from services.cli.kafka_access import KafkaAccess
+from services.cli.numbering import numbered
 from services.cli.provision import reconcile
 from services.embedded.authority import certificate
 from services.embedded.broker import Broker
@@ -33,25 +32,36 @@ def environments(connection: Connection, registry: Registry, broker: Broker, dat
     ever = users | {acl.user for acl in access.acls()}
     folder = data.absolute() / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = {}
-    for service in (*SERVICES, DOOR):
-        owner = SERVICE_OWNER + service
-        kept = [user for user in users if owner_of(user) == owner and _file(folder, user).exists()]
-        user = max(kept, key=number_of) if kept else following(owner, ever)
-        if not kept:
-            password = new_password()
-            _file(folder, user).unlink(missing_ok=True)  # of another Kafka
-            write_secret(_file(folder, user), password)
-            asyncio.run(audited(connection, "credential.issue", user))
-            access.enrol(user, password, planned[owner])
-        found[service] = {
+    owners = [SERVICE_OWNER + name for name in (*SERVICES, DOOR)]
+    kept = {owner: user for owner in owners if (user := _kept(owner, users, folder)) is not None}
+    new = asyncio.run(_numbered(connection, [owner for owner in owners if owner not in kept], ever))
+    for owner, user in new.items():
+        password = new_password()
+        _file(folder, user).unlink(missing_ok=True)  # of another Kafka
+        write_secret(_file(folder, user), password)
+        access.enrol(user, password, planned[owner])
+    found = {
+        owner.removeprefix(SERVICE_OWNER): {
             "HERALD_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
             "HERALD_KAFKA__SASL_MECHANISM": "SCRAM-SHA-512",
             "HERALD_KAFKA__SASL_USERNAME": user,
             "HERALD_KAFKA__SASL_PASSWORD_FILE": str(_file(folder, user)),
             "HERALD_KAFKA__SSL_CAFILE": str(broker.cafile),
         }
+        for owner, user in (kept | new).items()
+    }
     return found | {DOOR: {"HERALD_DOOR__TLS_CERTFILE": str(certificate(data, DOOR)), **found[DOOR]}}
+
+
+def _kept(owner: str, users: set[str], folder: Path) -> str | None:
+    """The latest user of an owner whose password is here."""
+    there = [user for user in users if owner_of(user) == owner and _file(folder, user).exists()]
+    return max(there, key=number_of, default=None)
+
+
+async def _numbered(connection: Connection, owners: list[str], ever: set[str]) -> dict[str, str]:
+    asking = [numbered(connection, "credential.issue", owner, ever) for owner in owners]
+    return dict(zip(owners, await asyncio.gather(*asking), strict=True))
 
 
 def _file(folder: Path, user: str) -> Path:

@@ -21,6 +21,7 @@ from typer.testing import CliRunner, Result
 from schemas.access import Acl
 from services.cli.kafka_access import KafkaAccess
 from services.cli.main import app
+from services.cli.numbering import numbered
 from services.embedded.authority import certificate
 from services.embedded.broker import Broker
 from services.embedded.secured import CA_FILE
@@ -291,6 +292,18 @@ def test_after_a_rotation_both_passwords_work_until_the_old_one_is_revoked_and_n
         assert [one["user"] for one in secured.run("credentials", "revoke", "basalt-ai")] == [second]
         assert secured.new("basalt-ai") == "basalt-ai.3"
         assert listed() == set()
+
+
+def test_who_ask_for_a_user_at_the_same_instant_get_one_each(secured: Secured) -> None:
+    connection = secured.deployment().connection
+
+    async def asked() -> list[str]:
+        asking = [numbered(connection, "credential.issue", "quartz-ai", {"quartz-ai.4"}) for _ in range(3)]
+        return await asyncio.gather(*asking)
+
+    found = asyncio.run(asked())
+    assert len(set(found)) == 3, found
+    assert min(found) == "quartz-ai.5"
 
 
 def test_provisioning_takes_away_what_is_too_much_of_its_own_users_only(secured: Secured) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from schemas.access import plan
 from schemas.registry import Registry
-from services.cli.credentials import following
 from services.cli.demo.access import Access
 from services.cli.demo.scenario import Way
 from services.cli.demo.secured import SecuredLines
 from services.cli.kafka_access import KafkaAccess
+from services.cli.numbering import numbered
 from services.cli.service_users import environments
 from services.embedded.broker import Broker
 from services.embedded.ports import LOOPBACK, free
@@ -43,6 +43,7 @@ async def enrol(
 
 def _user(connection: Connection, registry: Registry, participant: str) -> tuple[str, str]:
     access, password = KafkaAccess(connection), new_password()
-    user = following(participant, access.users() | {acl.user for acl in access.acls()})
+    ever = access.users() | {acl.user for acl in access.acls()}
+    user = asyncio.run(numbered(connection, "credential.issue", participant, ever))
     access.enrol(user, password, plan(registry, connection.settings.topic_prefix)[participant])
     return user, password
