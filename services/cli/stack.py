@@ -15,7 +15,7 @@ from services.embedded.broker import Broker
 from services.embedded.supervisor import Happened, Program, Supervisor
 from services.kernel.settings import KafkaSettings, Settings, SettingsError
 
-READY_SECONDS = 60.0
+READY_SECONDS = 90.0
 
 
 class StackError(Exception):
