@@ -281,8 +281,9 @@ async def test_a_dry_run_answers_what_then_happens_and_writes_nothing_but_that_i
     now = {(one["agency"], one["kind"], one["why"]) for one in trial["would_tell"] if one["kind"] == "scheduled"}
     path = f"/v1/releases/{trial['release_id']}"
     for _ in range(200):
-        disclosures = [one["data"] for one in (await door.get("lab-a", path)).json()["disclosures"]]
-        if len(disclosures) == len(now):
+        view = (await door.get("lab-a", path)).json()
+        disclosures = [one["data"] for one in view["disclosures"]]
+        if len(disclosures) == len(now) and view["window"] is not None:
             break
         await asyncio.sleep(0.05)
     assert {(one["agency"], one["kind"], one["why"]) for one in disclosures} == now

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from schemas.forecast import Standing, Telling, forecast
 from schemas.notice import Warned
-from schemas.plan import Course
+from schemas.plan import Course, plan
 from schemas.receipt import PlannedWindow
 from schemas.registry import Registry
 from schemas.release import Release, ReleaseWithdrawn
@@ -71,8 +71,9 @@ def _known(before: dict[str, Any] | None, window: Window | None) -> Known:
     if before is None:
         return Known()
     statement = Release.model_validate_json(json.dumps(before["statement"]), extra="ignore")
-    course = None
-    if window is not None:
+    if window is None:  # not yet projected
+        course = plan(statement, None, datetime.fromisoformat(before["recorded_at"])).course
+    else:
         course = Course.model_construct(**{name: getattr(window, name) for name in Course.model_fields})
     # When an unchanged statement or a withdrawal was stated is in no event: a `stale` of that kind is not foreseen.
     return Known(statement, before["withdrawn"], course, statement.stated_at)
