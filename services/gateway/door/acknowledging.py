@@ -72,8 +72,11 @@ async def _asking(request: Request, token: str) -> tuple[Identity, Question]:
     """Who holds the link, and what it asks now. Raises Problem."""
     links, reading = request.app.state.links, request.app.state.reading
     address = request.client.host if request.client else ""
-    request.state.headers.update(request.app.state.gatekeeper.admit(address))
+    gatekeeper = request.app.state.gatekeeper
+    request.state.headers.update(gatekeeper.admit(address))
     agency, link = links.opened(token)
+    # Counted apart: whoever has a link keeps its agency from nothing else.
+    request.state.afterwards.enter_context(gatekeeper.open_request(f"{agency} by link"))
     request.state.participant = agency
     told = [_read.validate_json(text, extra="ignore").data for text in await reading.told(agency, link.release_id)]
     if not any(one.alert_id == link.alert_id for one in told):

@@ -63,6 +63,7 @@ async def _subscriber(request: Request, token: str | None) -> Identity:
     await gatekeeper.hears_of(token)
     identity, headers = gatekeeper.identify(token, "calendar")
     request.state.headers.update(headers)
+    request.state.afterwards.enter_context(gatekeeper.open_request(identity.participant))
     request.state.participant = identity.participant
     if identity.role != "agency":
         raise Problem(403, "not_for_you", "this is for agencies")
