@@ -16,6 +16,7 @@ Action = Literal[
     "alert.read",
     "alert.acknowledge",
     "window.read",
+    "link.make",
     "receipt.read",
     "token.exchange",
     # on an operator's command line
@@ -23,6 +24,7 @@ Action = Literal[
     "participant.offboard",
     "token.issue",
     "token.revoke",
+    "links.revoke",
     "credential.issue",
     "credential.rotate",
     "credential.revoke",
@@ -39,7 +41,7 @@ class AccessAudited(Data):
 
     action: Action
     participant: ParticipantId | None = Field(default=None, description="who; absent: an operator")
-    credential: Line = Field(description="as which identity: `token/<id>`, or `kafka/<user>`")
+    credential: Line = Field(description="as which identity: `token/<id>`, `link/<alert id>`, or `kafka/<user>`")
     request_id: Uuid = Field(description="of the request, or of the command; all that one stream sends has one")
     release_ids: Annotated[tuple[Uuid, ...], Field(max_length=1000)] = Field(
         default=(), description="the releases that it is about"

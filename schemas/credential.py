@@ -1,6 +1,6 @@
-"""A token of a lab or an agency for the HTTP door: what is known of it, never the token itself."""
+"""A token of a lab or an agency for the HTTP door: what is known of it, never the token itself. And revoked links."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -8,6 +8,9 @@ from schemas.envelope import Data
 from schemas.values import Instant, Line, ParticipantId
 
 TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+Scope = Literal["calendar"]
+"""What a token with a single purpose opens, and nothing else opens that."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -35,6 +38,7 @@ class CredentialIssued(_CredentialEvent):
         default=None,
         description="of one exchanged for a CI's identity token: when that expires",
     )
+    scope: Scope | None = Field(default=None, description="its single purpose; absent: all else that its owner may do")
 
 
 class CredentialRevoked(_CredentialEvent):
@@ -43,3 +47,18 @@ class CredentialRevoked(_CredentialEvent):
     type: ClassVar[str] = "herald.credential.revoked.v1"
 
     revoked_at: Instant
+
+
+class LinksRevoked(Data):
+    """No acknowledgement link of this agency that was made until then is taken any more."""
+
+    type: ClassVar[str] = "herald.links.revoked.v1"
+
+    participant: ParticipantId
+    revoked_at: Instant
+
+    def topics(self) -> tuple[str, ...]:
+        return ("credentials",)
+
+    def subject(self) -> str:
+        return f"links.{self.participant}"

@@ -17,7 +17,7 @@ from schemas.acknowledgement import (
 from schemas.alert import AlertIssued, DisclosureMade
 from schemas.announcement import AnnouncementRecorded, AnnouncementRevised, AnnouncementWithdrawn
 from schemas.audit import AccessAudited
-from schemas.credential import CredentialIssued, CredentialRevoked
+from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked
 from schemas.envelope import Data
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
 from schemas.registry import Registry
@@ -171,15 +171,15 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "credentials",
-        "tokens of the HTTP door by their hashes; the last word on each",
-        "token id",
+        "tokens of the HTTP door by their hashes, and until when links are revoked; the last word on each",
+        "token id, or links.<agency>",
         True,
         "compact",
         None,
         INTERNAL_BYTES,
         ("door", "operator"),
         ("door", "operator"),
-        (CredentialIssued, CredentialRevoked),
+        (CredentialIssued, CredentialRevoked, LinksRevoked),
     ),
     Topic(
         "audit",

@@ -20,6 +20,7 @@ from services.cli import (
     dead_letters,
     disclosures,
     kafka,
+    links,
     offboard,
     provision,
     read_model,
@@ -55,6 +56,7 @@ app.command("receipts")(receipts.receipts)
 app.command("disclosures")(disclosures.disclosures)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(links.app, name="links")
 app.add_typer(read_model.app, name="read-model")
 
 

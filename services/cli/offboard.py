@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from services.cli.kafka_access import AccessError, KafkaAccess, NotSecured
 from services.cli.provision import reconcile
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
+from services.kernel.credential_log import issued, revoke
 from services.kernel.ledger import REGISTRY_TOPIC
 from services.kernel.registry_log import publish, versions
 from services.kernel.settings import SettingsError
@@ -30,7 +32,8 @@ def offboard(
     """Offboard a lab or an agency. Its id is never used again; its topics stay for their retention.
 
     An agency is told once of each window that it is no longer addressed, and is chased no more. A lab's windows run
-    on to their end, and nothing new is taken from it. Then its Kafka credentials end, with all that they may do.
+    on to their end, and nothing new is taken from it. Then its Kafka credentials end, with all that they may do, and
+    its tokens for the door, its links and feeds.
 
     Example: herald offboard treasury --yes
     """
@@ -39,11 +42,11 @@ def offboard(
 
 async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
     settings = session.settings()
-    connection = session.connect(settings)
+    connection, clock = session.connect(settings), SystemClock(settings.clock)
     kept = await versions(connection)
     registry = kept[-1] if kept else None
     if registry is not None and participant in registry.offboarded:
-        revoked = await _cut_off(connection, settings.partitions, participant, registry)
+        revoked = await _cut_off(connection, settings.partitions, participant, registry, clock.now())
         line = f"{participant} was offboarded before{_listed(revoked)}"
         session.say(as_json, line, participant=participant, outcome="unchanged", revoked=revoked)
         return
@@ -53,7 +56,7 @@ async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
         if not session.on_terminal():
             raise SettingsError(f"offboarding {participant} cannot be undone: say --yes")
         typer.confirm(f"Offboard {participant} for good?", abort=True)
-    now = SystemClock(settings.clock).now()
+    now = clock.now()
     following = registry.model_copy(
         update={
             "labs": {name: lab for name, lab in registry.labs.items() if name != participant},
@@ -66,7 +69,7 @@ async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
     await audited(connection, "participant.offboard", participant)
     await publish(connection, following, now)
     try:
-        revoked = await _cut_off(connection, settings.partitions, participant, following)
+        revoked = await _cut_off(connection, settings.partitions, participant, following, now)
     except AccessError as error:
         raise AccessError(
             f"{participant} is offboarded with registry version {following.version}, but its credentials were not "
@@ -77,12 +80,23 @@ async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
     session.say(as_json, line + _listed(revoked), **fields)
 
 
-async def _cut_off(connection: Connection, partitions: int, participant: str, registry: Registry) -> list[str]:
-    """Revokes its credentials, once the notifier has told it what it is to be told; returns them."""
+async def _cut_off(
+    connection: Connection, partitions: int, participant: str, registry: Registry, now: datetime
+) -> list[str]:
+    """Revokes its credentials, once the notifier has told it what it is to be told; returns them.
+
+    The door takes links of those in the registry only: they have ended with it.
+    """
+    tokens = [one for one in (await issued(connection)).values() if one.participant == participant]
+    if tokens:
+        await audited(connection, "token.revoke", participant)
+    for token in tokens:
+        await revoke(connection, token, now)
+    ended = [token.token_id for token in tokens]
     try:
         access = await asyncio.to_thread(KafkaAccess, connection)
     except NotSecured:
-        return []
+        return ended
     users = await asyncio.to_thread(of_owner, access, participant)
     if users and not await _told(connection, partitions):
         session.note(
@@ -92,7 +106,7 @@ async def _cut_off(connection: Connection, partitions: int, participant: str, re
         await audited(connection, "credential.revoke", participant)
     revoked = await asyncio.to_thread(end, access, users)
     await asyncio.to_thread(reconcile, connection, registry)
-    return revoked
+    return ended + revoked
 
 
 async def _told(connection: Connection, partitions: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from schemas.credential import Scope
 from schemas.registry import Registry
 from schemas.values import Duration, Strict, rfc3339
 from services.cli import door, session
@@ -32,13 +33,16 @@ def issue(
     participant: Participant,
     name: Annotated[str, typer.Option("--name", help="What it is for.")],
     lasts: Annotated[str, typer.Option("--for", help="How long it is taken: P90D.")] = "P90D",
+    scope: Annotated[Scope | None, typer.Option("--scope", help="What it opens, and nothing else.")] = None,
     as_json: session.Json = False,
 ) -> None:
     """Issue a token. It is shown once: keep it where your CI or desk keeps its secrets.
 
+    With `--scope calendar`, an agency's: it is shown as the address of a feed to subscribe to in a calendar.
+
     Example: herald tokens issue aurora-labs --name "release pipeline" --for P90D
     """
-    asyncio.run(_issue(participant, name, _duration(lasts), as_json))
+    asyncio.run(_issue(participant, name, _duration(lasts), scope, as_json))
 
 
 @app.command("list")
@@ -53,8 +57,10 @@ def list_(as_json: session.Json = False) -> None:
         if one.identity_expires_at is not None and one.expires_at <= now:
             continue
         until = rfc3339(one.expires_at)
-        line = f"{one.token_id}  {one.participant:20} until {until}  {one.name}"
-        session.say(as_json, line, token_id=one.token_id, participant=one.participant, name=one.name, expires_at=until)
+        scope = f"  ({one.scope} only)" if one.scope else ""
+        line = f"{one.token_id}  {one.participant:20} until {until}  {one.name}{scope}"
+        fields = {"token_id": one.token_id, "participant": one.participant, "name": one.name, "expires_at": until}
+        session.say(as_json, line, **fields, scope=one.scope)
 
 
 @app.command("revoke")
@@ -92,16 +98,23 @@ def exchange(
     session.say(as_json, found["token"], **found)
 
 
-async def _issue(participant: str, name: str, lasts: timedelta, as_json: bool) -> None:
+async def _issue(participant: str, name: str, lasts: timedelta, scope: Scope | None, as_json: bool) -> None:
     settings = session.settings()
     connection = session.connect(settings)
-    registry = await _registry(connection)
+    registry = await registry_of(connection)
     if participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
+    if scope == "calendar" and participant not in registry.agencies:
+        raise SettingsError(f"--scope calendar: {participant} is a lab; a calendar is an agency's")
     await audited(connection, "token.issue", participant)
-    token = await credential_log.issue(connection, participant, name, lasts, SystemClock(settings.clock).now())
+    token = await credential_log.issue(connection, participant, name, lasts, SystemClock(settings.clock).now(), scope)
     session.note(f"token {token.token_id} of {participant}, for {name}; it is not shown again:")
-    session.say(as_json, str(token), token=str(token), token_id=token.token_id, participant=participant)
+    fields = {"token": str(token), "token_id": token.token_id, "participant": participant}
+    if scope is None:
+        session.say(as_json, str(token), **fields)
+    else:
+        url = f"{settings.door.address or ''}{credential_log.FEED_PATH}?token={token}"
+        session.say(as_json, url, **fields, scope=scope, url=url)
 
 
 async def _revoke(token_id: str, as_json: bool) -> None:
@@ -115,7 +128,8 @@ async def _revoke(token_id: str, as_json: bool) -> None:
     session.say(as_json, f"token {token_id} of {known.participant} is revoked", token_id=token_id, outcome="revoked")
 
 
-async def _registry(connection: Connection) -> Registry:
+async def registry_of(connection: Connection) -> Registry:
+    """The registry in force."""
     kept = await versions(connection)
     return kept[-1] if kept else Registry()
 

@@ -1,4 +1,4 @@
-"""The tokens of the HTTP door in Kafka: issue one, revoke one, read them all."""
+"""The tokens of the HTTP door in Kafka: issue one, revoke one, read them all; and revoke an agency's links."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from schemas.credential import CredentialIssued, CredentialRevoked
+from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked, Scope
 from schemas.envelope import derived_id, encode, reader
 from services.kernel.connection import Connection
 
@@ -21,7 +21,10 @@ PREFIX = "herald_"
 FORGOTTEN = timedelta(days=1)
 """So long after both have expired, a token and the identity behind it are forgotten."""
 
-_read = reader(CredentialIssued, CredentialRevoked)
+FEED_PATH = "/v1/calendar.ics"
+"""What a token for the calendar opens, as `?token=…`: calendars send no headers."""
+
+_read = reader(CredentialIssued, CredentialRevoked, LinksRevoked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,13 @@ class Tokens:
 
     Of two doors that issued under one id at once, compaction keeps the second's record in the end, whose secret nobody
     was told: the first's token would be refused then, which lasts some minutes anyway, and no other is taken.
+
+    `links_revoked`: until when the links of an agency that were made are not taken.
     """
 
     def __init__(self) -> None:
         self.issued: dict[str, CredentialIssued] = {}
+        self.links_revoked: dict[str, datetime] = {}
         self._revoked: set[str] = set()
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
@@ -81,6 +87,8 @@ class Tokens:
         if isinstance(data, CredentialRevoked):
             self._revoked.add(data.token_id)
             self.issued.pop(data.token_id, None)
+        elif isinstance(data, LinksRevoked):
+            self.links_revoked[data.participant] = data.revoked_at
         elif data.token_id not in self._revoked:
             self.issued.setdefault(data.token_id, data)
 
@@ -123,10 +131,12 @@ async def issued(connection: Connection) -> Mapping[str, CredentialIssued]:
     return tokens.issued
 
 
-async def issue(connection: Connection, participant: str, name: str, lasts: timedelta, now: datetime) -> Token:
+async def issue(
+    connection: Connection, participant: str, name: str, lasts: timedelta, now: datetime, scope: Scope | None = None
+) -> Token:
     """Issues a token. It is returned once, and kept nowhere."""
     token = Token.fresh()
-    await record(connection, described(token, participant, name, lasts, now), "/services/operator", now)
+    await record(connection, described(token, participant, name, lasts, now, scope=scope), "/services/operator", now)
     return token
 
 
@@ -136,6 +146,11 @@ async def revoke(connection: Connection, known: CredentialIssued, now: datetime)
     await record(connection, event, "/services/operator", now)
 
 
+async def revoke_links(connection: Connection, agency: str, now: datetime) -> None:
+    """Ends every acknowledgement link of an agency that was made until now."""
+    await record(connection, LinksRevoked(participant=agency, revoked_at=now), "/services/operator", now)
+
+
 def described(
     token: Token,
     participant: str,
@@ -143,6 +158,7 @@ def described(
     lasts: timedelta,
     now: datetime,
     identity_expires_at: datetime | None = None,
+    scope: Scope | None = None,
 ) -> CredentialIssued:
     """What is kept of a token. `name`: what it is for; `lasts`: how long it is taken from now on."""
     return CredentialIssued(
@@ -153,25 +169,26 @@ def described(
         issued_at=now,
         expires_at=now + lasts,
         identity_expires_at=identity_expires_at,
+        scope=scope,
     )
 
 
 async def record(
     connection: Connection,
-    data: CredentialIssued | CredentialRevoked,
+    data: CredentialIssued | CredentialRevoked | LinksRevoked,
     source: str,
     now: datetime,
     forgotten: Iterable[str] = (),
 ) -> int:
     """Writes the word on a token, and forgets others; returns its offset. Raises KafkaError."""
     topic, producer = connection.topic(CREDENTIALS_TOPIC), connection.producer()
-    cause = derived_id("credential", data.token_id, now.isoformat())
+    cause = derived_id("credential", data.subject(), now.isoformat())
     event: Any = data.stamped(cause=cause, ordinal=0, source=source, time=now)
     try:
         await producer.start()
         for token_id in forgotten:
             await producer.send_and_wait(topic, None, key=token_id.encode(), partition=0)
-        sent = await producer.send_and_wait(topic, encode(event), key=data.token_id.encode(), partition=0)
+        sent = await producer.send_and_wait(topic, encode(event), key=data.subject().encode(), partition=0)
     finally:
         await producer.stop()
     offset: int = sent.offset

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.values import Instant
+from services.kernel.loopback import is_loopback
 
 
 class SettingsError(Exception):
@@ -48,10 +49,24 @@ class DoorSettings(BaseModel):
     tls_certfile: Path | None = None
     tls_keyfile: Path | None = None
     behind_proxy: bool = Field(default=False, description="a proxy ends TLS in front of it")
+    public_url: str = Field(
+        default="", pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$", description="where others reach it: begins links"
+    )
+    link_key_file: Path | None = Field(default=None, description="signs acknowledgement links; absent: in `data`")
     database: SecretStr = Field(default=SecretStr(""), description="URL of the read model; empty: SQLite in `data`")
     requests_per_second: float = Field(default=20.0, gt=0, description="of one identity, in the long run")
     burst: int = Field(default=100, ge=1, description="of one identity, at once")
     open_requests: int = Field(default=64, ge=1, description="of one identity, open at the same time: streams as well")
+
+    @property
+    def address(self) -> str | None:
+        """Where others reach it; None: nobody has said so, and it cannot be known."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        if not self.port or not is_loopback(self.host):
+            return None
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_certfile else 'http'}://{host}:{self.port}"
 
 
 class Settings(BaseSettings):

@@ -64,7 +64,8 @@ class Scene:
                 body = await _first_events(answer, self.alerts[who])
             else:
                 body = (await answer.aread()).decode()
-        self.said[who] += method == "POST" and (answer.is_success or "wait=" in path)
+        says = method == "POST" and not path.endswith("/link")
+        self.said[who] += says and (answer.is_success or "wait=" in path)
         body = re.sub(r'"request_id":"[^"]*"', "", body)
         return Answer(answer.status_code, frozenset(answer.headers), f"{answer.headers.get('location', '')}\n{body}")
 

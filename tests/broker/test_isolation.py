@@ -39,11 +39,14 @@ TABLE: dict[Route, Row] = {
     ("GET", "/v1/alerts/stream"): Row(AGENCIES, None, 200),
     ("GET", "/v1/windows"): Row(AGENCIES, None, 200),
     ("POST", "/v1/alerts/{alert_id}/acknowledgement"): Row(AGENCIES, "alert", 202),
+    ("POST", "/v1/alerts/{alert_id}/link"): Row(AGENCIES, "alert", 200),
 }
-ELSEWHERE = {("POST", "/v1/tokens")}
-"""No token of Herald's opens or closes these; what does has a test of its own."""
-UNDESCRIBED = {("GET", "/openapi.json")}
-"""Served to everybody: the description itself."""
+ELSEWHERE = {("POST", "/v1/tokens"), ("GET", "/v1/calendar.ics")}
+"""No token of this matrix opens or closes these; what does has a test of its own: `test_agencies` for the calendar."""
+UNDESCRIBED = {("GET", "/openapi.json"), ("GET", "/pages/page.css")} | {
+    (method, "/acknowledge/{token}") for method in ("GET", "POST")
+}
+"""Served to everybody: the description itself, and pages. `test_acknowledgement_link` says who opens the latter."""
 
 VISIBLE = {
     "aurora": {"aurora", "only-cisa", "both", *AGENCIES, LEFT},

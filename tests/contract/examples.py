@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.audit import AccessAudited
-from schemas.credential import CredentialIssued, CredentialRevoked
+from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked
 from schemas.envelope import Data, derived_id, encode
 from schemas.topics import EVENTS
 from tests.simulation.world import World, at
@@ -35,6 +35,7 @@ OUTSIDE = (
         alert_ids=(derived_id("example alert"),),
         at=WHEN,
     ),
+    LinksRevoked(participant="all", revoked_at=WHEN + timedelta(days=7)),
 )
 """What operators and the door do, which is in no life of a release."""
 

@@ -6,6 +6,7 @@ Exit codes: 0 ended as told, 1 failed, 2 settings that cannot work.
 import asyncio
 import signal
 import sys
+from urllib.parse import urlsplit
 
 import uvicorn
 from aiokafka.errors import KafkaConnectionError
@@ -37,6 +38,11 @@ def check(settings: Settings) -> None:
         raise SettingsError(
             f"HERALD_DOOR__HOST {door_settings.host} is not loopback: set HERALD_DOOR__TLS_CERTFILE and "
             "HERALD_DOOR__TLS_KEYFILE, or HERALD_DOOR__BEHIND_PROXY=true where a proxy ends TLS"
+        )
+    public = urlsplit(door_settings.public_url)
+    if public.scheme == "http" and not is_loopback(public.hostname or ""):
+        raise SettingsError(
+            f"HERALD_DOOR__PUBLIC_URL {door_settings.public_url}: links would travel in the clear; use https"
         )
 
 

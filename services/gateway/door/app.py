@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from services.gateway.door import agencies, labs, problem, publishing
+from services.gateway.door import acknowledging, agencies, calendar, labs, links, page, problem, publishing
 from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
@@ -36,6 +36,10 @@ def routes() -> FastAPI:
     app.include_router(publishing.router, tags=["labs"])
     app.include_router(labs.router, tags=["labs"])
     app.include_router(agencies.router, tags=["agencies"])
+    app.include_router(links.router, tags=["agencies"])
+    app.include_router(calendar.router, tags=["agencies"])
+    app.include_router(acknowledging.router)
+    app.include_router(page.router)
     app.add_exception_handler(problem.Problem, problem.on_problem)
     app.add_exception_handler(HTTPException, problem.on_http)
     app.add_exception_handler(RequestValidationError, problem.on_invalid)
@@ -57,6 +61,7 @@ def door(settings: Settings) -> FastAPI:
     state.edge = Edge(connection, state.directory, state.projector, state.reading, state.audit, state.stopping)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
     state.publishing = publishing.Publishing(connection, state.directory, state.audit)
+    state.links = links.Links(settings, state.directory, state.clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

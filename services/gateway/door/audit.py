@@ -59,7 +59,7 @@ class Audit:
         entry = AccessAudited(
             action=action,
             participant=identity.participant,
-            credential=f"token/{identity.token_id}",
+            credential=f"{identity.kind}/{identity.token_id}",
             request_id=request_id,
             at=now,
             **about,

@@ -43,12 +43,16 @@ def json_body(schema: dict[str, Any], media_type: str = "application/json") -> d
 
 async def read(request: Request, media_type: str = "application/json") -> dict[str, Any]:
     """The object in a body. Raises Problem: another content type, unreadable, too large, too slow."""
+    return readable(await raw(request, media_type))
+
+
+async def raw(request: Request, media_type: str) -> bytes:
+    """A body of a content type. Raises Problem: another one, too large, too slow."""
     given, _, parameter = request.headers.get("content-type", "").lower().partition(";")
     if given.strip() != media_type or parameter.strip() not in {"", "charset=utf-8", 'charset="utf-8"'}:
         raise Problem(415, "unsupported_media_type", f"send {media_type}, in UTF-8")
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = await request.body()
+            return await request.body()
     except TimeoutError:
         raise Problem(408, "too_slow", f"a body must be here within {BODY_SECONDS:g} seconds") from None
-    return readable(body)

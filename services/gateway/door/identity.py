@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from schemas.credential import Scope
 from services.gateway.door.directory import Directory
 from services.gateway.door.problem import Problem
 from services.gateway.door.rates import Rates
@@ -23,11 +24,12 @@ _WHO = 'Bearer realm="herald"'
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A lab or an agency, proven by a token."""
+    """A lab or an agency, proven by a token, or by a link: then `token_id` is that of the alert it was made for."""
 
     participant: str
     role: Literal["lab", "agency"]
     token_id: str
+    kind: Literal["token", "link"] = "token"
 
 
 class Gatekeeper:
@@ -40,12 +42,17 @@ class Gatekeeper:
         self._most_open = settings.open_requests
         self._addresses = Rates(settings.requests_per_second, settings.burst, "address")
 
-    def identify(self, token: str) -> tuple[Identity, dict[str, str]]:
-        """The identity behind a token, and headers for the answer. Raises Problem 401, 403 or 429."""
+    def identify(self, token: str, scope: Scope | None = None) -> tuple[Identity, dict[str, str]]:
+        """The identity behind a token of this scope, and headers for the answer. Raises Problem 401, 403 or 429."""
         known = self._directory.tokens.holder(token, datetime.now(UTC))
         if known is None:
             said = "this token is not taken: it is unknown, wrong, expired or revoked"
             raise Problem(401, "unauthenticated", said, headers={"WWW-Authenticate": _WHO})
+        if known.scope != scope:
+            said = (
+                f"this token opens the {known.scope} only" if known.scope else f"this token does not open the {scope}"
+            )
+            raise Problem(403, "wrong_scope", said)
         registry = self._directory.registry
         role: Literal["lab", "agency"] = "lab" if known.participant in registry.labs else "agency"
         if known.participant not in {*registry.labs, *registry.agencies}:

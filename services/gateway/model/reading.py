@@ -70,6 +70,18 @@ class Reading:
         rows = await self._rows(query.order_by(EDGE_EVENTS.c.offset).limit(limit))
         return [Sent(row.offset, json.loads(row.body), row.body) for row in rows]
 
+    async def told(self, agency: str, release_id: str) -> list[str]:
+        """Every alert of a release to an agency, oldest first, as it was sent."""
+        query = select(EDGE_EVENTS.c.body).where(EDGE_EVENTS.c.topic == f"alerts.{agency}")
+        rows = await self._rows(query.where(EDGE_EVENTS.c.release_id == release_id).order_by(EDGE_EVENTS.c.offset))
+        return [row.body for row in rows]
+
+    async def last_told(self, agency: str) -> tuple[int, int] | None:
+        """The cursor of an agency's last alert, and when Kafka took it, in milliseconds since 1970."""
+        query = select(EDGE_EVENTS.c.offset, EDGE_EVENTS.c.appended_ms).where(EDGE_EVENTS.c.topic == f"alerts.{agency}")
+        rows = await self._rows(query.order_by(EDGE_EVENTS.c.offset.desc()).limit(1))
+        return (rows[0].offset, rows[0].appended_ms) if rows else None
+
     async def alert(self, agency: str, alert_id: str) -> dict[str, Any] | None:
         """One alert of an agency."""
         query = select(EDGE_EVENTS.c.body).where(EDGE_EVENTS.c.topic == f"alerts.{agency}")
