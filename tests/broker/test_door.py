@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -316,6 +318,34 @@ async def _streamed(door: Door, after: str | None, count: int) -> list[tuple[str
             if len(found) == count:
                 break
     return found
+
+
+async def test_every_example_of_the_page_for_labs_does_what_it_says(door: Door, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "for-labs.md").read_text()
+    (said,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "release.yaml").write_text(said)
+    (tmp_path / "release.json").write_text(json.dumps(yaml.safe_load(said), default=lambda at: at.isoformat()))
+    (tmp_path / "token").write_text(f"{door.tokens['lab-a']}\n")
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    text = "\n".join(block for block in blocks if "SASL" not in block).replace("\\\n", " ")
+    connection = door.deployment.connection.settings
+    env = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "CI_COMMIT_SHA": "5f0c1d2e",
+        "HERALD_KAFKA__BOOTSTRAP_SERVERS": connection.bootstrap_servers,
+        "HERALD_KAFKA__TOPIC_PREFIX": connection.topic_prefix,
+    }
+    printed = []
+    here = text.replace("aurora-labs", "lab-a").replace("https://herald.example", door.address)
+    for line in filter(None, here.splitlines()):
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_shell(line, cwd=tmp_path, env=env, stdout=pipe, stderr=pipe)
+        out, errors = await process.communicate()
+        assert process.returncode == 0, (line, errors)
+        printed.append(out.decode())
+    expected = ("accepted", "unchanged", "accepted", "halo-4", "accepted", "herald.receipt.unchanged.v1")
+    assert [word in out for word, out in zip(expected, printed, strict=True)] == [True] * len(expected), printed
 
 
 async def test_the_command_line_announces_through_the_door_and_a_ci_never_waits_on_herald(
