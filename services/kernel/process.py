@@ -20,7 +20,7 @@ def main(service: Service) -> None:
     try:
         settings = load()
         configure(settings, service.name)
-        _collect_less_often()
+        collect_less_often()
         asyncio.run(_run(service, settings))
     except (SettingsError, NotProvisioned) as error:
         sys.exit(_failed(service, str(error), 2))
@@ -35,7 +35,7 @@ async def _run(service: Service, settings: Settings) -> None:
     await Runner(service, settings).run()
 
 
-def _collect_less_often() -> None:
+def collect_less_often() -> None:
     """State is many long-lived objects without cycles: walking them over and over took a third of the time."""
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.embedded.broker import Broker
-from tests.bench import latency, material, throughput
+from tests.bench import door, latency, material, throughput
 from tests.bench.plot import plot
 from tests.bench.streams import Unavailable, compiled
 
@@ -78,9 +78,31 @@ async def latencies(bootstrap: str, folder: Path, rounds: int) -> tuple[list[dic
     return rows, {f"{who}, {rate}/s": sorted(found) for (who, rate), found in samples.items()}
 
 
+async def doors(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """Requests a second and p99 of the HTTP door and of the bare endpoint, taking turns."""
+    found = await door.run(bootstrap, "door.", folder, rounds * door.TURNS)
+    rows = []
+    for index, (name, unit) in enumerate((("door, POST /v1/releases", "requests/s"), ("door, p99", "ms"))):
+        ours, theirs = [[one[index] for one in found[who]] for who in (door.HERALD, door.BARE)]
+        ratios = sorted(h / t for h, t in zip(ours, theirs, strict=True))
+        rows.append(
+            {
+                "race": name,
+                "unit": unit,
+                "herald": statistics.median(ours),
+                "peers": {door.BARE: statistics.median(theirs)},
+                "ratios": {door.BARE: statistics.median(ratios)},
+                "spread": [ratios[0], ratios[-1]],
+            }
+        )
+    return rows
+
+
 async def races(bootstrap: str, folder: Path, rounds: int, only: str) -> list[dict[str, Any]]:
     """Everything that `only` names."""
     rows = await backlogs(bootstrap, folder, rounds, only)
+    if only in "door":
+        rows += await doors(bootstrap, folder, rounds)
     if only in "announce to alert":
         more, samples = await latencies(bootstrap, folder, rounds)
         rows += more

@@ -12,10 +12,12 @@ import uvicorn
 from aiokafka.errors import KafkaConnectionError
 
 from services.gateway.door.app import door
+from services.gateway.door.guard import MAX_HEADER_BYTES
 from services.gateway.door.protocol import Timely
 from services.kernel.health import HealthServer
 from services.kernel.loopback import is_loopback
 from services.kernel.observe import configure, log
+from services.kernel.process import collect_less_often
 from services.kernel.settings import Settings, SettingsError, load
 
 LAST_SECONDS = 5
@@ -63,7 +65,7 @@ async def serve(settings: Settings) -> None:
         timeout_keep_alive=30,
         http=Timely,
         ws="none",
-        h11_max_incomplete_event_size=32 * 1024,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
     server = Server(config)
 
@@ -87,6 +89,7 @@ def main() -> None:
         settings = load()
         configure(settings, "door")
         check(settings)
+        collect_less_often()
         asyncio.run(serve(settings))
     except SettingsError as error:
         sys.exit(_failed(str(error), 2))

@@ -4,15 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from schemas.acknowledgement import AcknowledgementSubmitted
-from schemas.values import Disposition, Uuid
-from services.gateway.door.bodies import ANSWERS, LARGEST, json_body, read
+from schemas.values import Disposition, Instant, Uuid
+from services.gateway.door.answers import LOOKED, SPOKEN, STREAMED, Alert
+from services.gateway.door.bodies import LARGEST, json_body, read
 from services.gateway.door.edge import event
 from services.gateway.door.identity import Agency, Identity
 from services.gateway.door.labs import Key, Wait, speak
@@ -29,18 +30,18 @@ _ANSWER = {
     "additionalProperties": False,
     "properties": {
         "disposition": {"enum": list(get_args(Disposition))},
-        "by": {"type": "string", "description": "who answered, optionally: a role or a name"},
+        "by": {"$ref": f"json/{AcknowledgementSubmitted.type}.json#/$defs/AcknowledgementSubmitted/properties/by"},
     },
 }
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Since = Annotated[AwareDatetime | None, Query(description="not before this instant, as Kafka took them")]
+Since = Annotated[Instant | None, Query(description="not before this instant, as Kafka took them")]
 
 
 class Alerts(BaseModel):
     """A page of alerts, in the order in which they were sent."""
 
-    alerts: list[dict[str, Any]] = Field(description="herald.alert.issued.v1 events")
+    alerts: list[Alert]
     cursor: str | None = Field(description="send it as `after` to go on; null: nothing was ever sent")
     more: bool = Field(description="whether another page is there already")
 
@@ -48,10 +49,10 @@ class Alerts(BaseModel):
 class Windows(BaseModel):
     """What an agency knows: of each release that it was told of, the latest alert."""
 
-    windows: list[dict[str, Any]]
+    windows: list[Alert]
 
 
-@router.get("/v1/alerts", responses=ANSWERS)
+@router.get("/v1/alerts", responses=LOOKED)
 async def alerts(
     request: Request,
     agency: Agency,
@@ -78,7 +79,7 @@ async def alerts(
     )
 
 
-@router.get("/v1/alerts/stream", responses=ANSWERS, response_class=StreamingResponse)
+@router.get("/v1/alerts/stream", responses=STREAMED, response_class=StreamingResponse)
 async def stream(
     request: Request,
     agency: Agency,
@@ -111,7 +112,7 @@ async def _events(request: Request, agency: Identity, after: int, since_ms: int 
         await asyncio.sleep(0)
 
 
-@router.get("/v1/windows", responses=ANSWERS)
+@router.get("/v1/windows", responses=LOOKED)
 async def windows(request: Request, agency: Agency) -> Windows:
     """Of each release that the agency was told of, the latest alert: the windows as it knows them."""
     state = request.app.state
@@ -120,7 +121,7 @@ async def windows(request: Request, agency: Agency) -> Windows:
     return Windows(windows=found)
 
 
-@router.post("/v1/alerts/{alert_id}/acknowledgement", responses=ANSWERS, openapi_extra=json_body(_ANSWER))
+@router.post("/v1/alerts/{alert_id}/acknowledgement", responses=SPOKEN, openapi_extra=json_body(_ANSWER))
 async def acknowledge(
     request: Request, agency: Agency, alert_id: Annotated[Uuid, Path()], wait: Wait = 0, key: Key = None
 ) -> Response:
@@ -132,7 +133,8 @@ async def acknowledge(
     named = {"alert_id": alert_id, "release_id": alert["data"]["release_id"]}
     if clash := sorted(name for name, value in named.items() if said.get(name, value) != value):
         raise Problem(422, "invalid", f"{clash[0]}: is named by the address already; leave it out")
-    return await speak(request, agency, event(agency, AcknowledgementSubmitted.type, said | named, key), wait)
+    submitted = event(agency, AcknowledgementSubmitted.type, said | named, key)
+    return await speak(request, agency, submitted, wait, fresh=key is None)
 
 
 def _milliseconds(since: datetime | None) -> int | None:

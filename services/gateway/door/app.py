@@ -15,6 +15,7 @@ from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
 from services.gateway.door.guard import Guard
 from services.gateway.door.identity import Gatekeeper
+from services.gateway.door.writer import Writer
 from services.gateway.model.database import migrate, open_database
 from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
@@ -30,9 +31,7 @@ ABOUT = (
 
 def routes() -> FastAPI:
     """The routes alone, with nothing behind them: what the OpenAPI description is made from."""
-    app = FastAPI(
-        title="Herald", version=version("herald-early-access"), description=ABOUT, docs_url=None, redoc_url=None
-    )
+    app = FastAPI(title="Herald", version=version("herald-early-access"), description=ABOUT, openapi_url=None)
     app.include_router(publishing.router, tags=["labs"])
     app.include_router(labs.router, tags=["labs"])
     app.include_router(agencies.router, tags=["agencies"])
@@ -57,8 +56,9 @@ def door(settings: Settings) -> FastAPI:
     state.projector = Projector(connection, engine, settings.partitions, lambda: state.directory.registry)
     state.reading = Reading(engine)
     state.clock = SystemClock(settings.clock)
-    state.audit = Audit(connection, state.clock)
-    state.edge = Edge(connection, state.directory, state.projector, state.reading, state.audit, state.stopping)
+    writer = Writer(connection)
+    state.audit = Audit(connection, writer, state.clock)
+    state.edge = Edge(connection, writer, state.directory, state.projector, state.reading, state.audit, state.stopping)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
     state.publishing = publishing.Publishing(connection, state.directory, state.audit)
     state.links = links.Links(settings, state.directory, state.clock)
@@ -66,7 +66,7 @@ def door(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await migrate(engine)
-        await state.audit.start()
+        await writer.start()
         await state.edge.start()
         tasks = [asyncio.create_task(state.directory.run())]
         await state.directory.ready.wait()
@@ -78,7 +78,7 @@ def door(settings: Settings) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await state.edge.stop()
-            await state.audit.stop()
+            await writer.stop()
             await engine.dispose()
 
     app.router.lifespan_context = lifespan

@@ -28,19 +28,11 @@ class Audit:
     So a record may stand for what then came to nothing, and never the other way round.
     """
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, writer: Writer, clock: Clock) -> None:
         self._clock = clock
         self._topic = connection.topic(TOPIC)
-        self._writer = Writer(connection)
+        self._writer = writer
         self._numbers = count()
-
-    async def start(self) -> None:
-        """Connects."""
-        await self._writer.start()
-
-    async def stop(self) -> None:
-        """Disconnects."""
-        await self._writer.stop()
 
     async def shown(
         self, request_id: str, identity: Identity, action: Action, events: Sequence[dict[str, Any]]

@@ -1,9 +1,10 @@
-"""Bodies: their content type, and how strictly they are read. And what every route may answer."""
+"""Bodies: their content type, and how strictly they are read. And what any route may refuse."""
 
 import asyncio
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from services.gateway.door.edge import readable
 from services.gateway.door.problem import MEDIA_TYPE, Body, Problem
@@ -24,16 +25,14 @@ _REFUSALS = {
     413: "too large",
     415: "another content type",
     422: "readable, but not as the schema says: field, rule and remedy",
+    431: "too many headers, or too large",
     429: "too many requests: Retry-After says how long",
     503: "Kafka cannot be reached",
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    202: {"description": "Kafka has the event; its receipt will follow"},
-    **{
-        status: {"description": words, "model": Body, "content": {MEDIA_TYPE: {}}}
-        for status, words in _REFUSALS.items()
-    },
+    status: {"description": words, "model": Body, "content": {MEDIA_TYPE: {}}} for status, words in _REFUSALS.items()
 }
+"""Every refusal there is."""
 
 
 def json_body(schema: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
@@ -56,3 +55,5 @@ async def raw(request: Request, media_type: str) -> bytes:
             return await request.body()
     except TimeoutError:
         raise Problem(408, "too_slow", f"a body must be here within {BODY_SECONDS:g} seconds") from None
+    except ClientDisconnect:
+        raise Problem(400, "incomplete", "the body ended before its end") from None

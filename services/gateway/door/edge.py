@@ -20,6 +20,7 @@ from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
 from services.gateway.decide import Forwarded, decide
 from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
+from services.gateway.door.ends import Ends
 from services.gateway.door.identity import Identity
 from services.gateway.door.problem import Problem, refused
 from services.gateway.door.writer import Writer
@@ -66,11 +67,12 @@ def event(identity: Identity, kind: str, data: dict[str, Any], event_id: str | N
 
 
 class Edge:
-    """The door's writer, and the receipts that answer what it wrote."""
+    """What is said to the edge, and the receipts that answer what it wrote."""
 
     def __init__(
         self,
         connection: Connection,
+        writer: Writer,
         directory: Directory,
         projector: Projector,
         reading: Reading,
@@ -83,21 +85,21 @@ class Edge:
         self._directory = directory
         self._projector = projector
         self._reading = reading
-        self._writer = Writer(connection)
-        self._probe = connection.consumer(isolation_level="read_uncommitted")
+        self._writer = writer
+        self._ends = Ends(connection)
 
     async def start(self) -> None:
         """Connects."""
-        await self._writer.start()
-        await self._probe.start()
+        await self._ends.start()
 
     async def stop(self) -> None:
-        """Sends what is still to be sent, and disconnects."""
-        await self._writer.stop()
-        await self._probe.stop()
+        """Disconnects."""
+        await self._ends.stop()
 
-    async def submit(self, identity: Identity, said: dict[str, Any], request_id: str) -> Submitted:
+    async def submit(self, identity: Identity, said: dict[str, Any], request_id: str, fresh: bool) -> Submitted:
         """Writes an event, its audit record first; when it returns, Kafka has both on all replicas.
+
+        `fresh`: its id was made just now, so that no receipt of old can bear it.
 
         Raises Problem for what the edge would refuse by form or origin (nothing is written then), and 503 when Kafka
         does not confirm it: the event may or may not stand there, and saying the same again is harmless.
@@ -109,7 +111,9 @@ class Edge:
         topic = self._connection.topic(edge)
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                start, _ = await asyncio.gather(self._end(receipts), self._note(identity, taken, request_id))
+                start, _ = await asyncio.gather(
+                    _beginning() if fresh else self._ends.of(receipts), self._note(identity, taken, request_id)
+                )
                 headers = [("content-type", CONTENT_TYPE.encode())]
                 await self._writer.write(topic, value, headers=headers)
         except (KafkaError, TimeoutError):
@@ -150,9 +154,6 @@ class Edge:
         known = await self._reading.announcement(identity.participant, said["release_id"])
         return known is not None and known["revision"] >= said["revision"]
 
-    async def _end(self, source: TopicPartition) -> int:
-        return int((await self._probe.end_offsets([source]))[source])
-
     async def _note(self, identity: Identity, taken: Forwarded, request_id: str) -> None:
         data = taken.event.data
         about = {"alert_ids": (data.alert_id,)} if isinstance(data, AcknowledgementSubmitted) else {}
@@ -168,6 +169,10 @@ class Edge:
             if isinstance(emitted, Forwarded):
                 return emitted
         raise AssertionError("what comes to an edge is answered or let in")
+
+
+async def _beginning() -> int:
+    return 0
 
 
 def _encoded(said: dict[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
@@ -13,6 +14,7 @@ from services.gateway.door.problem import Problem, answer
 from services.kernel.observe import log
 
 MAX_BODY_BYTES = MAX_EVENT_BYTES + 4096
+MAX_HEADERS, MAX_HEADER_BYTES = 100, 32 * 1024
 _STRICT = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -55,6 +57,7 @@ class Guard:
             await send(message)
 
         try:
+            _check(scope["headers"], scope["query_string"].decode("latin-1"))
             await self._app(scope, bounded, strict)
         except Problem as problem:
             await answer(Request(scope), problem)(scope, receive, strict)
@@ -70,3 +73,13 @@ class Guard:
                 participant=state.get("participant"),
                 request_id=state["request_id"],
             )
+
+
+def _check(headers: list[tuple[bytes, bytes]], query: str) -> None:
+    # The server's own bound holds for headers that come bit by bit alone.
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+        said = f"send at most {MAX_HEADERS} headers, of {MAX_HEADER_BYTES} bytes in all"
+        raise Problem(431, "headers_too_large", said)
+    names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+    if len(names) != len({*names}):
+        raise Problem(422, "invalid", "a parameter stands twice in the address: say each once")

@@ -94,9 +94,10 @@ class Gatekeeper:
         return in_force and identity.participant in {*registry.labs, *registry.agencies}
 
 
-async def _anyone(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Identity:
+_Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def _anyone(request: Request, given: _Given) -> Identity:
     if given is None:
         said = "send a token: Authorization: Bearer herald_…"
         raise Problem(401, "unauthenticated", said, headers={"WWW-Authenticate": _WHO})
@@ -123,13 +124,15 @@ def network(address: str) -> str:
     return str(ipaddress.ip_network((address, bits), strict=False))
 
 
-async def _lab(identity: Annotated[Identity, Depends(_anyone)]) -> Identity:
+async def _lab(request: Request, given: _Given) -> Identity:
+    identity = await _anyone(request, given)
     if identity.role != "lab":
         raise Problem(403, "not_for_you", "this is for labs")
     return identity
 
 
-async def _agency(identity: Annotated[Identity, Depends(_anyone)]) -> Identity:
+async def _agency(request: Request, given: _Given) -> Identity:
+    identity = await _anyone(request, given)
     if identity.role != "agency":
         raise Problem(403, "not_for_you", "this is for agencies")
     return identity

@@ -9,7 +9,18 @@ from pydantic import BaseModel, Field
 
 from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
 from schemas.values import Disposition, Uuid
-from services.gateway.door.bodies import ANSWERS, CLOUD_EVENT, LARGEST, json_body, read
+from services.gateway.door.answers import (
+    ANSWERED,
+    LOOKED,
+    SAID,
+    SPOKEN,
+    Announcement,
+    Disclosure,
+    Pending,
+    Receipt,
+    Window,
+)
+from services.gateway.door.bodies import CLOUD_EVENT, LARGEST, json_body, read
 from services.gateway.door.edge import event
 from services.gateway.door.identity import Anyone, Identity, Lab
 from services.gateway.door.problem import Problem
@@ -30,13 +41,6 @@ Key = Annotated[
 ]
 
 
-class Pending(BaseModel):
-    """Kafka has the event; its receipt will be at `receipt_url`."""
-
-    event_id: str
-    receipt_url: str
-
-
 class Answer(BaseModel):
     """What an agency has answered. It approves nothing."""
 
@@ -51,21 +55,21 @@ class ReleaseView(BaseModel):
 
     release_id: str
     withdrawn: bool
-    announcement: dict[str, Any] = Field(description="as in herald.announcement.recorded.v1")
-    window: dict[str, Any] | None = Field(description="as in herald.window.scheduled.v1; null: not decided yet")
-    receipts: list[dict[str, Any]] = Field(description="receipts, oldest first")
-    disclosures: list[dict[str, Any]] = Field(description="each agency that was told, when, and of what")
+    announcement: Announcement
+    window: Window | None = Field(description="null: not decided yet")
+    receipts: list[Receipt] = Field(description="oldest first")
+    disclosures: list[Disclosure] = Field(description="each agency that was told, when, and of what")
     answers: list[Answer] = Field(description="of the agencies that share theirs with labs, oldest first")
 
 
-@router.post("/v1/releases", responses=ANSWERS, openapi_extra=json_body({"$ref": "json/release-file.json"}))
+@router.post("/v1/releases", responses=SPOKEN, openapi_extra=json_body({"$ref": "json/release-file.json"}))
 async def announce(request: Request, lab: Lab, wait: Wait = 0, dry_run: DryRun = False, key: Key = None) -> Response:
     """Announces a release, or what has changed of it: the whole statement each time. The same again is a no-op."""
     data = await read(request)
-    return await speak(request, lab, event(lab, ReleaseAnnounced.type, data, key), wait, dry_run)
+    return await speak(request, lab, event(lab, ReleaseAnnounced.type, data, key), wait, dry_run, fresh=key is None)
 
 
-@router.post("/v1/releases/{release_id}/withdrawal", responses=ANSWERS)
+@router.post("/v1/releases/{release_id}/withdrawal", responses=SPOKEN)
 async def withdraw(
     request: Request,
     lab: Lab,
@@ -79,10 +83,10 @@ async def withdraw(
     if announcement is None:
         raise Problem(404, "unknown_release", "no release of yours has this id")
     data = {"reference": announcement["statement"]["reference"]}
-    return await speak(request, lab, event(lab, ReleaseWithdrawn.type, data, key), wait, dry_run)
+    return await speak(request, lab, event(lab, ReleaseWithdrawn.type, data, key), wait, dry_run, fresh=key is None)
 
 
-@router.get("/v1/releases/{release_id}", responses=ANSWERS)
+@router.get("/v1/releases/{release_id}", responses=LOOKED)
 async def release(request: Request, lab: Lab, release_id: Annotated[Uuid, Path()]) -> ReleaseView:
     """A release of one's own, its window, its receipts, and each agency that was told, when."""
     reading = request.app.state.reading
@@ -104,16 +108,14 @@ async def release(request: Request, lab: Lab, release_id: Annotated[Uuid, Path()
     )
 
 
-@router.post(
-    "/v1/events", responses=ANSWERS, openapi_extra=json_body({"type": "object"}, "application/cloudevents+json")
-)
+@router.post("/v1/events", responses=SPOKEN, openapi_extra=json_body(SAID, CLOUD_EVENT))
 async def submit(request: Request, anyone: Anyone, wait: Wait = 0, dry_run: DryRun = False) -> Response:
     """Takes a structured CloudEvent, as it would stand on the sender's own topic in Kafka."""
     said = await read(request, CLOUD_EVENT)
     return await speak(request, anyone, said, wait, dry_run)
 
 
-@router.get("/v1/receipts/{event_id:path}", responses=ANSWERS)
+@router.get("/v1/receipts/{event_id:path}", responses=ANSWERED)
 async def receipt(
     request: Request,
     anyone: Anyone,
@@ -130,13 +132,13 @@ async def receipt(
 
 
 async def speak(
-    request: Request, identity: Identity, said: dict[str, Any], wait: float, dry_run: bool = False
+    request: Request, identity: Identity, said: dict[str, Any], wait: float, dry_run: bool = False, fresh: bool = False
 ) -> Response:
     """Hands an event to the edge: 200 with its receipt, a problem when that refuses, 202 when it is still to come."""
     if dry_run:
         return await _try(request, identity, said)
     edge = request.app.state.edge
-    submitted = await edge.submit(identity, said, request.state.request_id)
+    submitted = await edge.submit(identity, said, request.state.request_id, fresh)
     found = await edge.receipt(identity, submitted, wait) if wait else None
     if found is not None:
         return JSONResponse(found, media_type=CLOUD_EVENT)

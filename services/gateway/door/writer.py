@@ -8,6 +8,9 @@ from aiokafka.errors import KafkaError
 from services.kernel.connection import Connection
 from services.kernel.observe import log
 
+TOGETHER_MS = 2
+"""So long a record waits for others to go with: what is said at the same time costs Kafka and the door half as much."""
+
 
 class Writer:
     """Writes records, each on all replicas when it returns.
@@ -49,7 +52,7 @@ class Writer:
     async def _current(self) -> Any:
         async with self._one_at_a_time:
             if self._producer is None:
-                producer = self._connection.producer()
+                producer = self._connection.producer(linger_ms=TOGETHER_MS)
                 try:
                     await producer.start()
                 except BaseException:
