@@ -68,7 +68,7 @@ async def test_each_route_that_is_described_or_served_stands_in_the_table_and_th
     paths = yaml.safe_load(OPENAPI.read_text())["paths"]
     described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert described == set(TABLE) | ELSEWHERE
-    assert set(_served(routes().routes)) == described
+    assert set(_served(routes().routes)) == described | UNDESCRIBED
 
 
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)

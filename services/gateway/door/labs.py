@@ -21,7 +21,7 @@ from services.gateway.door.answers import (
     Window,
 )
 from services.gateway.door.bodies import CLOUD_EVENT, LARGEST, json_body, read
-from services.gateway.door.edge import event
+from services.gateway.door.edge import Edge, event
 from services.gateway.door.identity import Anyone, Identity, Lab
 from services.gateway.door.problem import Problem
 from services.gateway.door.trial import Found, tried
@@ -137,7 +137,7 @@ async def speak(
     """Hands an event to the edge: 200 with its receipt, a problem when that refuses, 202 when it is still to come."""
     if dry_run:
         return await _try(request, identity, said)
-    edge = request.app.state.edge
+    edge: Edge = request.app.state.edge
     submitted = await edge.submit(identity, said, request.state.request_id, fresh)
     found = await edge.receipt(identity, submitted, wait) if wait else None
     if found is not None:
