@@ -29,12 +29,12 @@ check: $(STAMP) ## types, lint, format, generated files
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m services.gateway.door.describe --check
 
-# Most tests wait for Kafka: three files at a time, each worker with a broker of its own.
-test: check ## everything, with the long counts divided
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+# Most tests wait for Kafka: several files at a time, each worker with a broker of its own.
+test: check ## every check, and all tests but the longest
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: check ## everything, with the full counts: most of an hour
-	HERALD_TEST_LONG=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 3600 $(ARGS)
+test-long: check ## every test, with the full counts: half an hour and more
+	HERALD_TEST_LONG=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout 3600 $(ARGS)
 
 bench: $(STAMP) ## race Herald against bare aiokafka and Kafka Streams, side by side
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -21,6 +21,7 @@ from tests.broker.ci_files import ACTION, DOOR, GITHUB_SHELL, GITLAB_JOB, ROOT, 
 from tests.broker.deployment import Deployment
 from tests.broker.issuer import Issuer, issuing
 from tests.broker.test_door import release
+from tests.scale import long_run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -210,6 +211,7 @@ async def test_whatever_befalls_herald_the_gitlab_job_ends_well_unless_it_is_str
         assert strict.returncode == trouble.code, strict
 
 
+@long_run
 async def test_a_command_that_cannot_be_installed_or_hangs_holds_nothing_up(folder: Path) -> None:
     script, defaults = step()
     tools = folder / "bin"

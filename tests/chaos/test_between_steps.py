@@ -9,7 +9,7 @@ import pytest
 from tests.broker.deployment import ALL, Deployment, Process
 from tests.broker.flow import flowing
 from tests.chaos.hurt import OPENING, STEPS
-from tests.scale import scaled
+from tests.scale import long_run
 
 OTHERS = tuple(name for name in ALL if name != "announcements")
 PATIENT = {"HERALD_KAFKA__TRANSACTION_TIMEOUT_MS": "60000"}
@@ -18,6 +18,7 @@ PATIENT = {"HERALD_KAFKA__TRANSACTION_TIMEOUT_MS": "60000"}
 pytestmark = pytest.mark.timeout(900)
 
 
+@long_run
 async def test_killed_between_any_two_steps_nothing_is_lost_or_repeated(kafka: str, tmp_path: Path) -> None:
     deployment = Deployment(kafka, "steps.", tmp_path, partitions=2)
     living: dict[str, Process] = {}
@@ -33,8 +34,7 @@ async def test_killed_between_any_two_steps_nothing_is_lost_or_repeated(kafka: s
     async with flowing(deployment):
         living |= dict(zip(ALL, deployment.start(), strict=True))
         await deployment.ready()
-        # Each service at another step: in the short run one step a service, in the long run every one.
-        for shift in range(0, len(STEPS), scaled(len(STEPS), 1)):
+        for shift in range(len(STEPS)):  # each service at another step
             at = [STEPS[(shift + number) % len(STEPS)] for number in range(len(ALL))]
             await asyncio.gather(*map(killed_at, at, ALL))
 
@@ -63,6 +63,7 @@ async def test_a_frozen_owner_that_thaws_cannot_commit_what_its_heir_has_done(ka
         await flow.goes_on()
 
 
+@long_run
 async def test_an_owner_that_commits_while_its_heir_opens_is_fenced_before_the_heir_has_read(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ async def test_an_owner_that_commits_while_its_heir_opens_is_fenced_before_the_h
         await flow.goes_on()
 
 
+@long_run
 async def test_a_late_zombie_that_calls_init_producer_id_costs_the_rightful_owner_a_reopening(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -94,6 +96,7 @@ async def test_a_late_zombie_that_calls_init_producer_id_costs_the_rightful_owne
         await flow.goes_on()
 
 
+@long_run
 async def test_a_transaction_longer_than_its_timeout_is_done_anew_with_what_has_queued_up(
     kafka: str, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from tests.broker.deployment import Deployment
 from tests.broker.flow import AGENCIES, flowing, registry
 from tests.broker.test_deployment import receipts, send, statement
 from tests.broker.test_refusals import problem
+from tests.scale import long_run
 
 pytestmark = pytest.mark.timeout(180)
 OPENS_ON_13_MARCH = {"trusted_partner_release_at": "2027-03-20T00:00:00Z", "early_access": {"opens": "P7D"}}
@@ -197,6 +198,7 @@ async def test_a_partition_that_cannot_be_read_waits_and_shows_and_the_others_go
         deployment.stop()
 
 
+@long_run
 async def test_a_crash_in_the_midst_of_re_routing_tells_each_agency_of_each_release_once(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -232,6 +234,7 @@ async def test_a_crash_in_the_midst_of_re_routing_tells_each_agency_of_each_rele
         deployment.stop()
 
 
+@long_run
 async def test_builds_of_which_the_second_has_one_more_input_replace_each_other_one_by_one(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -248,6 +251,7 @@ async def test_builds_of_which_the_second_has_one_more_input_replace_each_other_
             await flow.goes_on(20)
 
 
+@long_run
 async def test_a_producer_id_that_the_broker_has_forgotten_costs_a_reopening_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from services.kernel.connection import Connection
 from services.kernel.settings import KafkaSettings
 from tests.broker.deployment import Deployment
 from tests.broker.test_embedded import gone
+from tests.scale import long_run
 
 pytestmark = pytest.mark.timeout(240)
 TOPIC = "kept"
@@ -131,6 +132,7 @@ async def kept(running: Running, topic: str = TOPIC) -> list[str]:
     return [record.value.decode().partition(":")[0] for record in await deployment.read(topic)]
 
 
+@long_run
 async def test_after_each_kill_9_it_works_again_and_nothing_acknowledged_is_lost(tmp_path: Path, ups: list[Up]) -> None:
     data = tmp_path / "data"
     up = up_on(data, ups)
@@ -165,6 +167,7 @@ def unmount(folder: Path) -> None:
     subprocess.run(["/bin/umount", "-l", str(folder)], check=True)
 
 
+@long_run
 async def test_a_full_disk_is_said_in_one_line_and_once_there_is_room_it_works_again(
     tmp_path: Path, ups: list[Up]
 ) -> None:
@@ -190,6 +193,7 @@ async def test_a_full_disk_is_said_in_one_line_and_once_there_is_room_it_works_a
         unmount(data)
 
 
+@long_run
 async def test_a_taken_port_and_a_copied_directory_stop_nobody(tmp_path: Path, ups: list[Up]) -> None:
     first = up_on(tmp_path / "data", ups)
     writer = Writer(first.broker)

@@ -3,7 +3,6 @@
 Only in the long run (`make test-long`): a test that fails takes as long as one that passes.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scale import LONG
+from tests.scale import long_run
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 300
@@ -79,7 +78,7 @@ BUGS = {
 }
 
 
-@pytest.mark.skipif(not LONG, reason="planted bugs are a part of make test-long")
+@long_run
 @pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_caught_within_five_minutes(name: str, tmp_path: Path) -> None:
@@ -91,9 +90,8 @@ def test_a_planted_bug_is_caught_within_five_minutes(name: str, tmp_path: Path) 
     sound = kernel.read_text()
     assert sound.count(bug.line) == 1, "the kernel has changed: plant the bug anew"
     kernel.write_text(sound.replace(bug.line, bug.becomes))
-    env = {key: value for key, value in os.environ.items() if key != "HERALD_TEST_LONG"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", bug.caught_by, "tests/chaos"]
-    done = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 1, done.stdout[-3000:]
     assert "1 failed" in done.stdout
     assert bug.saying in done.stdout, done.stdout[-3000:]
