@@ -1,8 +1,11 @@
 """Free ports on the loopback interface."""
 
+import secrets
 import socket
 
 LOOPBACK = "127.0.0.1"
+_LISTENERS = range(20_000, 32_768)
+"""Below the ports that systems give to outgoing connections: none of those takes one while its listener is down."""
 
 
 def is_free(port: int) -> bool:
@@ -18,9 +21,9 @@ def is_free(port: int) -> bool:
 
 def free() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    while not is_free(port := secrets.choice(_LISTENERS)):
+        pass
+    return port
 
 
 def is_listening(port: int) -> bool:

@@ -52,8 +52,10 @@ async def test_each_hostile_request_gets_a_problem_and_memory_stays_flat(door: D
     assert {kind for kind, _ in answers} == {one.__name__ for one in KINDS}, answers
     assert {event["data"]["reference"] for event in await door.deployment.events("releases.lab-a")} == {"sound"}
     assert "Traceback" not in door.process.log.read_text()
-    # A single reading moves by some megabytes; a leak moves the lowest of the last ones.
-    assert min(memory[-3:]) - max(memory[1:3]) < SLACK_BYTES, memory
+    # A single reading moves by some megabytes, and what the allocator keeps is there after a quarter of the rounds; a
+    # leak moves the lowest of the last ones.
+    warm = ROUNDS // 4
+    assert min(memory[-3:]) - max(memory[warm : warm + 2]) < SLACK_BYTES, memory
 
 
 async def test_a_body_that_never_ends_is_told_so_and_let_go(door: Door) -> None:
