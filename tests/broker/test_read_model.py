@@ -29,7 +29,7 @@ from tests.simulation.world import World, registry
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 PARTITIONS = 2
 RELEASES = 40
-KILLS = scaled(3, 6)
+KILLS = scaled(2, 6)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -22,7 +22,7 @@ from tests.broker import reach
 from tests.broker.test_embedded import gone, herald
 from tests.scale import long_run
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [long_run, pytest.mark.timeout(240)]
 
 PROGRAMS = {*SERVICES, "door"}
 REGISTRY = "labs: {aurora-labs: {name: Aurora}}\nagencies: {cisa: {name: CISA}}\n"
@@ -159,7 +159,6 @@ def test_what_it_writes_is_its_owners_alone_but_for_the_authority_and_no_secret_
             assert not any(secret in path.read_bytes() for secret in secrets.values()), path
 
 
-@long_run
 def test_it_carries_a_release_through_kills_and_a_restart_with_the_users_and_the_authority_that_it_had(up: Up) -> None:
     with up.client("aurora-labs") as lab:
         receipt = lab.post("/v1/releases", params={"wait": 30}, json=RELEASE).raise_for_status().json()

@@ -15,10 +15,9 @@ OTHERS = tuple(name for name in ALL if name != "announcements")
 PATIENT = {"HERALD_KAFKA__TRANSACTION_TIMEOUT_MS": "60000"}
 """Only the heir's fencing ends the transaction of a frozen owner."""
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [long_run, pytest.mark.timeout(900)]
 
 
-@long_run
 async def test_killed_between_any_two_steps_nothing_is_lost_or_repeated(kafka: str, tmp_path: Path) -> None:
     deployment = Deployment(kafka, "steps.", tmp_path, partitions=2)
     living: dict[str, Process] = {}
@@ -63,7 +62,6 @@ async def test_a_frozen_owner_that_thaws_cannot_commit_what_its_heir_has_done(ka
         await flow.goes_on()
 
 
-@long_run
 async def test_an_owner_that_commits_while_its_heir_opens_is_fenced_before_the_heir_has_read(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -79,7 +77,6 @@ async def test_an_owner_that_commits_while_its_heir_opens_is_fenced_before_the_h
         await flow.goes_on()
 
 
-@long_run
 async def test_a_late_zombie_that_calls_init_producer_id_costs_the_rightful_owner_a_reopening(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -96,7 +93,6 @@ async def test_a_late_zombie_that_calls_init_producer_id_costs_the_rightful_owne
         await flow.goes_on()
 
 
-@long_run
 async def test_a_transaction_longer_than_its_timeout_is_done_anew_with_what_has_queued_up(
     kafka: str, tmp_path: Path
 ) -> None:
