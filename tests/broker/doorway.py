@@ -43,6 +43,11 @@ class Door:
         async with self.client(who) as client:
             return await client.post(path, **named)
 
+    async def reopen(self) -> None:
+        """Starts the door anew, where it was, and waits until it is ready."""
+        (self.process,) = self.deployment.start("gateway.door")
+        await self.deployment.ready(self.process)
+
 
 @asynccontextmanager
 async def opened(

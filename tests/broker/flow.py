@@ -36,6 +36,17 @@ def registry() -> Registry:
     )
 
 
+def release(reference: str, **changes: Any) -> dict[str, Any]:
+    """A release as a lab states it."""
+    return {
+        "reference": reference,
+        "model": {"name": "Model"},
+        "trusted_partner_release_at": "2099-01-31T00:00:00Z",
+        "early_access": {"opens": "P14D"},
+        "audience": {"mode": "matching"},
+    } | changes
+
+
 @dataclass(slots=True)
 class Flow:
     """Labs that revise their releases again and again, and agencies that answer every alert once."""

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from tests.broker.doorway import Door
-from tests.broker.test_door import release
+from tests.broker.flow import release
 
 
 async def announce(door: Door, reference: str, **changes: Any) -> str:

@@ -13,9 +13,8 @@ import pytest_asyncio
 
 from services.kernel.link import LASTS, Link, read, written
 from tests.broker.doorway import Door, opened
-from tests.broker.flow import AGENCIES, registry
+from tests.broker.flow import AGENCIES, registry, release
 from tests.broker.telling import alert_of, announce, told
-from tests.broker.test_door import release
 from tests.broker.test_embedded import herald
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]

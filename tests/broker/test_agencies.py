@@ -21,8 +21,8 @@ from playwright.async_api import Browser, async_playwright
 from schemas.registry import Registry
 from services.kernel.credential_log import Token, issue
 from tests.broker.doorway import DAY, Door, opened
+from tests.broker.flow import release
 from tests.broker.telling import alert_of, announce, told
-from tests.broker.test_door import release
 from tests.broker.test_embedded import herald
 from tests.simulation.world import NAMESPACE
 

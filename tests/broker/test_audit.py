@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +15,8 @@ from typer.testing import CliRunner, Result
 from services.cli.main import app
 from services.kernel.registry_log import publish, versions
 from tests.broker.doorway import Door, opened
-from tests.broker.flow import AGENCIES, registry
-from tests.broker.test_door import announced, release, told
+from tests.broker.flow import AGENCIES, registry, release
+from tests.broker.test_door import announced, told
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 CLOUD_EVENT = {"Content-Type": "application/cloudevents+json"}
@@ -188,11 +186,9 @@ async def test_though_the_door_is_killed_under_load_no_change_is_without_its_rec
     speaking = [asyncio.create_task(speak(number)) for number in range(4)]
     while taken < 20:
         await asyncio.sleep(0.01)
-    os.kill(door.process.popen.pid, signal.SIGKILL)
+    door.process.kill()
     await asyncio.gather(*speaking)
-    door.process.popen.wait(10)
-    (door.process,) = door.deployment.start("gateway.door")
-    await door.deployment.ready(door.process)
+    await door.reopen()
     said = len(await door.deployment.read("releases.lab-b"))
     releases = await door.deployment.settled("releases", said, 2)
     mine = {event["id"] for event in releases if event["source"] == "/labs/lab-b"}

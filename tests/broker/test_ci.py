@@ -19,8 +19,8 @@ from schemas.registry import Registry
 from services.embedded.ports import free
 from tests.broker.ci_files import ACTION, DOOR, GITHUB_SHELL, GITLAB_JOB, ROOT, VERSION, environment, example, run, step
 from tests.broker.deployment import Deployment
+from tests.broker.flow import release
 from tests.broker.issuer import Issuer, issuing
-from tests.broker.test_door import release
 from tests.scale import long_run
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]

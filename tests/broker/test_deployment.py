@@ -16,20 +16,14 @@ from services.kernel.provision import ProvisionError, provision
 from services.kernel.registry_log import RegistryConflict, publish, versions
 from tests.broker import clocks
 from tests.broker.deployment import Deployment
-from tests.broker.flow import AGENCIES, registry
+from tests.broker.flow import AGENCIES, registry, release
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def statement(reference: str, event_id: str, **changes: Any) -> bytes:
     """An event of lab-a."""
-    data = {
-        "reference": reference,
-        "model": {"name": "Model"},
-        "trusted_partner_release_at": "2099-01-31T00:00:00Z",
-        "early_access": {"opens": "P14D"},
-        "audience": {"mode": "matching"},
-    } | changes
+    data = release(reference, **changes)
     event = {"specversion": "1.0", "id": event_id, "type": "herald.release.announced.v1", "data": data}
     return json.dumps(event | {"source": "/labs/lab-a"}).encode()
 

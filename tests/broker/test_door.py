@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ from services.embedded.ports import free
 from services.kernel.credential_log import Token, issue, issued, revoke
 from tests.broker.deployment import Deployment
 from tests.broker.doorway import DAY, Door, opened
-from tests.broker.flow import AGENCIES, registry
+from tests.broker.flow import AGENCIES, registry, release
 from tests.broker.test_embedded import herald
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -33,17 +32,6 @@ async def door(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
     folder = tmp_path_factory.mktemp("door")
     async with opened(kafka, "door.", folder, registry(), ("lab-a", "lab-b", *AGENCIES)) as door:
         yield door
-
-
-def release(reference: str, **changes: Any) -> dict[str, Any]:
-    """A release as a lab states it."""
-    return {
-        "reference": reference,
-        "model": {"name": "Model"},
-        "trusted_partner_release_at": "2099-01-31T00:00:00Z",
-        "early_access": {"opens": "P14D"},
-        "audience": {"mode": "matching"},
-    } | changes
 
 
 async def announced(door: Door, reference: str, **changes: Any) -> str:
@@ -273,11 +261,9 @@ async def test_whatever_was_answered_with_2xx_is_in_kafka_though_the_door_is_kil
     speaking = [asyncio.create_task(speak(number)) for number in range(4)]
     while len(taken) < 20:
         await asyncio.sleep(0.01)
-    os.kill(door.process.popen.pid, signal.SIGKILL)
+    door.process.kill()
     await asyncio.gather(*speaking)
-    door.process.popen.wait(30)
-    (door.process,) = door.deployment.start("gateway.door")
-    await door.deployment.ready(door.process)
+    await door.reopen()
     found = {json.loads(record.value).get("id") for record in await door.deployment.read("releases.lab-b")}
     assert 20 <= len(taken) < 200
     assert set(taken) <= found
@@ -287,8 +273,7 @@ async def test_whatever_was_answered_with_2xx_is_in_kafka_though_the_door_is_kil
 async def test_a_stream_resumes_behind_the_last_event_through_kill_9_of_the_door(door: Door) -> None:
     ids = [await announced(door, f"stream-{n}") for n in range(2)]
     got = await _streamed(door, None, len(await door.deployment.read("alerts.agency-c")))
-    os.kill(door.process.popen.pid, signal.SIGKILL)
-    door.process.popen.wait(30)
+    door.process.kill()
     accepted = release("while-away")
     event = {"specversion": "1.0", "id": "away-1", "source": "/labs/lab-a", "type": "herald.release.announced.v1"}
     said = json.dumps(event | {"data": accepted})
@@ -296,8 +281,7 @@ async def test_a_stream_resumes_behind_the_last_event_through_kill_9_of_the_door
     await producer.start()
     await producer.send_and_wait(door.deployment.connection.topic("releases.lab-a"), said.encode())
     await producer.stop()
-    (door.process,) = door.deployment.start("gateway.door")
-    await door.deployment.ready(door.process)
+    await door.reopen()
     wanted = await door.deployment.settled("alerts.agency-c", len(got) + 1)
     got += await _streamed(door, got[-1][0], len(wanted) - len(got))
     assert [event_id for _, event_id in got] == [one["id"] for one in wanted]

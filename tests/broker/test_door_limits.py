@@ -16,8 +16,7 @@ from services.embedded.ports import free
 from services.kernel.credential_log import issue
 from tests.broker.deployment import Deployment
 from tests.broker.doorway import DAY, Door
-from tests.broker.flow import registry
-from tests.broker.test_door import release
+from tests.broker.flow import registry, release
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 MOST_OPEN = 4

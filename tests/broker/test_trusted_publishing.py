@@ -21,9 +21,8 @@ from services.embedded.ports import free
 from services.kernel.credential_log import Token, described, issued, record, revoke
 from tests.broker.certificates import self_signed
 from tests.broker.deployment import Deployment, Process
-from tests.broker.flow import AGENCIES, registry
+from tests.broker.flow import AGENCIES, registry, release
 from tests.broker.issuer import FOREIGN, SIGNING, Issuer, elliptic, issuing
-from tests.broker.test_door import release
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
