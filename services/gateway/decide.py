@@ -1,6 +1,5 @@
 """Decides what enters: origin proven by the topic's name, form by the schema, repeats by what was taken before."""
 
-import json
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,15 +111,23 @@ def decide(state: EdgeState | None, command: Command, now: datetime) -> list[Emi
         return [_answer(edge, command, found, (reused,), seen.at)]  # as of the first, so that it answers the same again
     at = seen.at if seen is not None else now
     repeat = seen is not None and not seen.refused  # once refused, it is let in when the registry has changed
-    checked = _check(edge, found, command.registry, repeat)
-    if isinstance(checked, tuple):
-        answer = _answer(edge, command, found, checked, at)
+    forwarded = let_in(edge, found, command.registry, at, repeat)
+    if isinstance(forwarded, tuple):
+        answer = _answer(edge, command, found, forwarded, at)
         if found.id is None or seen is not None:
             return [answer]
         return [answer, Noted(Seen(id=found.id, content=found.content, at=now, refused=True))]
-    release_id = _release_id(edge, checked, command.registry)
-    forwarded = Forwarded(edge, checked, release_id, found.content, at, repeat)
-    return [forwarded] if repeat else [forwarded, Noted(Seen(id=checked.id, content=found.content, at=at))]
+    return [forwarded] if repeat else [forwarded, Noted(Seen(id=forwarded.event.id, content=found.content, at=at))]
+
+
+def let_in(
+    edge: Edge, found: Parsed, registry: Registry, at: datetime, repeat: bool = False
+) -> Forwarded | tuple[Refused, ...]:
+    """An event as it goes on from the edge, or why it is refused; whatever was said under its id before."""
+    checked = _check(edge, found, registry, repeat)
+    if isinstance(checked, tuple):
+        return checked
+    return Forwarded(edge, checked, _release_id(edge, checked, registry), found.content, at, repeat)
 
 
 def evolve(state: EdgeState | None, emitted: Emitted) -> EdgeState | None:
@@ -151,7 +158,7 @@ def _check(edge: Edge, found: Parsed, registry: Registry, repeat: bool) -> Event
         said = f"on this topic the type must be one of {', '.join(types)}"
         return (Refused(code="invalid", message=said, field="type"),)
     try:
-        event: Event[Any] = reader(*edge.events).validate_json(json.dumps(found.attributes))
+        event: Event[Any] = reader(*edge.events).validate_json(found.canonical)
     except ValidationError as error:
         return explain(error, Event, *edge.events)
     if found.id is None:

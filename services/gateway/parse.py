@@ -19,10 +19,11 @@ _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An event that could be read. `content` identifies what it says, whatever its spelling (canonical JSON)."""
+    """An event that could be read. `canonical`: what it says, whatever its spelling, as JSON; `content` is its hash."""
 
     attributes: dict[str, Any]
     id: str | None
+    canonical: bytes
     content: str
 
 
@@ -36,29 +37,48 @@ class Unreadable:
 @lru_cache(maxsize=1)  # the key and the decision of a record ask one after the other
 def parse(value: bytes | None) -> Parsed | Unreadable:
     """Reads a record's value."""
+    found = attributes(value)
+    return found if isinstance(found, Unreadable) else written(found)
+
+
+def attributes(value: bytes | None) -> dict[str, Any] | Unreadable:
+    """The JSON object in these bytes."""
     if value is None:
         return _not_json("the record has no value")
     if len(value) > MAX_EVENT_BYTES:
-        return Unreadable(Refused(code="too_large", message=f"an event is at most {MAX_EVENT_BYTES} bytes"))
+        return too_large()
     if _is_too_deep(value):
         return _not_json(f"the value is nested deeper than {MAX_DEPTH}")
     try:
         found = json.loads(value.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
-        canonical = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
         return _not_json("the value is not UTF-8")
-    except UnicodeEncodeError:
-        return _not_json("a string holds half a surrogate pair")
     except ValueError as error:
         return _not_json(f"the value is not JSON: {str(error)[:100]}")
     if not isinstance(found, dict):
         return Unreadable(Refused(code="not_an_event", message="the value is JSON, but no object: send a CloudEvent"))
-    event_id = found.get("id")
+    return found
+
+
+def written(said: dict[str, Any]) -> Parsed | Unreadable:
+    """An event of these attributes, as canonical JSON."""
+    try:
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return _not_json("a string holds half a surrogate pair")
+    event_id = said.get("id")
     usable = isinstance(event_id, str) and 0 < len(event_id) <= 200 and event_id.isprintable()
-    return Parsed(found, event_id if usable else None, derived_id("content", canonical))
+    return Parsed(said, event_id if usable else None, canonical, derived_id("content", canonical))
+
+
+def too_large() -> Unreadable:
+    """What is said of more bytes than an event may have."""
+    return Unreadable(Refused(code="too_large", message=f"an event is at most {MAX_EVENT_BYTES} bytes"))
 
 
 def _is_too_deep(value: bytes) -> bool:
+    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
+        return False
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(value):
         first = value[match.start()]

@@ -2,12 +2,19 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+from pydantic_core import to_json
 
 from services.kernel.settings import Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("herald")
+
+
+def _json(entry: Any, **_: Any) -> str:
+    # A third of what the standard library takes, for a line a request.
+    return to_json(entry, fallback=repr).decode()
 
 
 def configure(settings: Settings, service: str) -> None:
@@ -20,12 +27,12 @@ def configure(settings: Settings, service: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="logged_at"),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(_json)
     )
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)

@@ -32,8 +32,8 @@ ABOUT = (
 def routes() -> FastAPI:
     """The routes alone, with nothing behind them: what the OpenAPI description is made from."""
     app = FastAPI(title="Herald", version=version("herald-early-access"), description=ABOUT, openapi_url=None)
-    app.include_router(publishing.router, tags=["labs"])
     app.include_router(labs.router, tags=["labs"])
+    app.include_router(publishing.router, tags=["labs"])
     app.include_router(agencies.router, tags=["agencies"])
     app.include_router(links.router, tags=["agencies"])
     app.include_router(calendar.router, tags=["agencies"])

@@ -1,6 +1,5 @@
 """Writes who changes what through the door, and who is shown what a release says: before it is done, or shown."""
 
-import asyncio
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -17,7 +16,6 @@ from services.kernel.connection import Connection
 from services.kernel.observe import log
 
 TOPIC = "audit"
-SECONDS = 10.0
 AT_ONCE = 1000
 """Alerts in one record: as many as a page holds."""
 
@@ -58,8 +56,7 @@ class Audit:
         )
         event = entry.stamped(cause=request_id, ordinal=next(self._numbers), source="/services/door", time=now)
         try:
-            async with asyncio.timeout(SECONDS):
-                await self._writer.write(self._topic, encode(event), key=entry.subject().encode(), partition=0)
+            await self._writer.write(self._topic, encode(event), key=entry.subject().encode(), partition=0)
         except (KafkaError, TimeoutError) as error:
             log.error("not_audited", action=action, request_id=request_id, error=repr(error))
             said = "what is done and read here is audited, and Kafka does not confirm that just now; try again"

@@ -13,11 +13,12 @@ from aiokafka.errors import KafkaError
 
 from schemas.acknowledgement import AcknowledgementSubmitted
 from schemas.audit import Action
-from schemas.command import Taken
 from schemas.envelope import CONTENT_TYPE
-from schemas.receipt import Answered, Coordinates, ReceiptAccepted, ReceiptRefused
+from schemas.receipt import ReceiptAccepted, ReceiptRefused
 from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
-from services.gateway.decide import Forwarded, decide
+from schemas.values import MAX_EVENT_BYTES
+from services.gateway import decide
+from services.gateway.decide import Forwarded
 from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
 from services.gateway.door.ends import Ends
@@ -26,10 +27,10 @@ from services.gateway.door.problem import Problem, refused
 from services.gateway.door.writer import Writer
 from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
-from services.gateway.parse import Unreadable, parse
+from services.gateway.parse import Parsed, Unreadable, attributes, too_large, written
 from services.kernel.connection import Connection
 
-SEND_SECONDS = 10.0
+_HEADERS = [("content-type", CONTENT_TYPE.encode())]
 _FAMILIES = {"lab": "releases", "agency": "acks"}
 _SOURCES = {"lab": "labs", "agency": "agencies"}
 _ACTIONS: dict[str, Action] = {
@@ -49,10 +50,10 @@ class Submitted:
 
 def readable(body: bytes) -> dict[str, Any]:
     """A body as strictly read as a record of an edge. Raises Problem."""
-    found = parse(body)
+    found = attributes(body)
     if isinstance(found, Unreadable):
         raise refused((found.reason,))
-    return found.attributes
+    return found
 
 
 def event(identity: Identity, kind: str, data: dict[str, Any], event_id: str | None) -> dict[str, Any]:
@@ -104,18 +105,13 @@ class Edge:
         Raises Problem for what the edge would refuse by form or origin (nothing is written then), and 503 when Kafka
         does not confirm it: the event may or may not stand there, and saying the same again is harmless.
         """
-        edge = f"{_FAMILIES[identity.role]}.{identity.participant}"
-        value = _encoded(said)
-        taken = self._check(edge, value)
+        found, taken = self._let_in(identity, said)
+        topic = self._connection.topic(_topic(identity))
         receipts = TopicPartition(self._connection.topic(f"receipts.{identity.participant}"), 0)
-        topic = self._connection.topic(edge)
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                start, _ = await asyncio.gather(
-                    _beginning() if fresh else self._ends.of(receipts), self._note(identity, taken, request_id)
-                )
-                headers = [("content-type", CONTENT_TYPE.encode())]
-                await self._writer.write(topic, value, headers=headers)
+            start = 0 if fresh else await self._ends.of(receipts)
+            await self._note(identity, taken, request_id)
+            await self._writer.write(topic, found.canonical, headers=_HEADERS)
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
             raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
@@ -123,7 +119,7 @@ class Edge:
 
     def check(self, identity: Identity, said: dict[str, Any]) -> Forwarded:
         """The event as the edge would let it in; nothing is written. Raises Problem with what it would refuse."""
-        return self._check(f"{_FAMILIES[identity.role]}.{identity.participant}", _encoded(said))
+        return self._let_in(identity, said)[1]
 
     async def receipt(self, identity: Identity, submitted: Submitted, seconds: float) -> dict[str, Any] | None:
         """The receipt of an event, waited for at most so long. Raises Problem when it is a refusal."""
@@ -161,19 +157,17 @@ class Edge:
             request_id, identity, _ACTIONS[data.type], release_ids=(taken.release_id,), event=taken.id, **about
         )
 
-    def _check(self, topic: str, value: bytes) -> Forwarded:
-        now, where = datetime.now(UTC), Coordinates(topic=topic, partition=0, offset=0)
-        for emitted in decide(None, Taken(where, value, now, self._directory.registry), now):
-            if isinstance(emitted, Answered) and isinstance(emitted.receipt, ReceiptRefused):
-                raise refused(emitted.receipt.reasons)
-            if isinstance(emitted, Forwarded):
-                return emitted
-        raise AssertionError("what comes to an edge is answered or let in")
+    def _let_in(self, identity: Identity, said: dict[str, Any]) -> tuple[Parsed, Forwarded]:
+        found = written(said)
+        if isinstance(found, Parsed) and len(found.canonical) > MAX_EVENT_BYTES:
+            found = too_large()
+        if isinstance(found, Unreadable):
+            raise refused((found.reason,))
+        taken = decide.let_in(decide.Edge.of(_topic(identity)), found, self._directory.registry, datetime.now(UTC))
+        if isinstance(taken, tuple):
+            raise refused(taken)
+        return found, taken
 
 
-async def _beginning() -> int:
-    return 0
-
-
-def _encoded(said: dict[str, Any]) -> bytes:
-    return json.dumps(said, ensure_ascii=False).encode()
+def _topic(identity: Identity) -> str:
+    return f"{_FAMILIES[identity.role]}.{identity.participant}"

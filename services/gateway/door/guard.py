@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,13 +14,21 @@ from services.kernel.observe import log
 
 MAX_BODY_BYTES = MAX_EVENT_BYTES + 4096
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32 * 1024
-_STRICT = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000",
-    "X-Content-Type-Options": "nosniff",
-}
+
+
+def _raw(headers: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
+
+
+_STRICT = _raw(
+    {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+        "Strict-Transport-Security": "max-age=31536000",
+        "X-Content-Type-Options": "nosniff",
+    }
+)
 
 
 class Guard:
@@ -51,9 +58,10 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in {**_STRICT, "X-Request-Id": state["request_id"], **state["headers"]}.items():
-                    headers[name] = value
+                own = _raw({"x-request-id": state["request_id"], **state["headers"]})
+                ours = {**_STRICT, **own}
+                others = [header for header in message["headers"] if header[0] not in ours]
+                message["headers"] = [*others, *ours.items()]
             await send(message)
 
         try:
@@ -80,6 +88,6 @@ def _check(headers: list[tuple[bytes, bytes]], query: str) -> None:
     if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         said = f"send at most {MAX_HEADERS} headers, of {MAX_HEADER_BYTES} bytes in all"
         raise Problem(431, "headers_too_large", said)
-    names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+    names = [name for name, _ in parse_qsl(query, keep_blank_values=True)] if query else []
     if len(names) != len({*names}):
         raise Problem(422, "invalid", "a parameter stands twice in the address: say each once")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 
 from schemas.credential import Scope
 from services.gateway.door.directory import Directory
@@ -18,8 +18,9 @@ from services.gateway.door.rates import Rates
 from services.kernel.credential_log import Token
 from services.kernel.settings import DoorSettings
 
-_bearer = HTTPBearer(auto_error=False, description="A token of `herald tokens issue`.")
 _WHO = 'Bearer realm="herald"'
+Role = Literal["lab", "agency"]
+_PLURAL = {"lab": "labs", "agency": "agencies"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Identity:
     """A lab or an agency, proven by a token, or by a link: then `token_id` is that of the alert it was made for."""
 
     participant: str
-    role: Literal["lab", "agency"]
+    role: Role
     token_id: str
     kind: Literal["token", "link"] = "token"
 
@@ -54,7 +55,7 @@ class Gatekeeper:
             )
             raise Problem(403, "wrong_scope", said)
         registry = self._directory.registry
-        role: Literal["lab", "agency"] = "lab" if known.participant in registry.labs else "agency"
+        role: Role = "lab" if known.participant in registry.labs else "agency"
         if known.participant not in {*registry.labs, *registry.agencies}:
             raise Problem(403, "unknown_participant", f"{known.participant} is not in the registry any more")
         taken, headers = self._rates.take(known.participant)
@@ -94,20 +95,27 @@ class Gatekeeper:
         return in_force and identity.participant in {*registry.labs, *registry.agencies}
 
 
-_Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+class _Bearer(HTTPBearer):
+    """The identity behind a request, of one role if that is said."""
 
+    def __init__(self, role: Role | None = None) -> None:
+        super().__init__(scheme_name="HTTPBearer", description="A token of `herald tokens issue`.")
+        self._role = role
 
-async def _anyone(request: Request, given: _Given) -> Identity:
-    if given is None:
-        said = "send a token: Authorization: Bearer herald_…"
-        raise Problem(401, "unauthenticated", said, headers={"WWW-Authenticate": _WHO})
-    gatekeeper: Gatekeeper = request.app.state.gatekeeper
-    await gatekeeper.hears_of(given.credentials)
-    identity, headers = gatekeeper.identify(given.credentials)
-    request.state.headers.update(headers)
-    request.state.afterwards.enter_context(gatekeeper.open_request(identity.participant))
-    request.state.participant = identity.participant
-    return identity
+    async def __call__(self, request: Request) -> Identity:  # type: ignore[override]
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            said = "send a token: Authorization: Bearer herald_…"
+            raise Problem(401, "unauthenticated", said, headers={"WWW-Authenticate": _WHO})
+        gatekeeper: Gatekeeper = request.app.state.gatekeeper
+        await gatekeeper.hears_of(token)
+        identity, headers = gatekeeper.identify(token)
+        request.state.headers.update(headers)
+        request.state.afterwards.enter_context(gatekeeper.open_request(identity.participant))
+        request.state.participant = identity.participant
+        if self._role is not None and identity.role != self._role:
+            raise Problem(403, "not_for_you", f"this is for {_PLURAL[self._role]}")
+        return identity
 
 
 async def _anybody(request: Request) -> None:
@@ -124,21 +132,7 @@ def network(address: str) -> str:
     return str(ipaddress.ip_network((address, bits), strict=False))
 
 
-async def _lab(request: Request, given: _Given) -> Identity:
-    identity = await _anyone(request, given)
-    if identity.role != "lab":
-        raise Problem(403, "not_for_you", "this is for labs")
-    return identity
-
-
-async def _agency(request: Request, given: _Given) -> Identity:
-    identity = await _anyone(request, given)
-    if identity.role != "agency":
-        raise Problem(403, "not_for_you", "this is for agencies")
-    return identity
-
-
 Anybody = Annotated[None, Depends(_anybody)]
-Anyone = Annotated[Identity, Depends(_anyone)]
-Lab = Annotated[Identity, Depends(_lab)]
-Agency = Annotated[Identity, Depends(_agency)]
+Anyone = Annotated[Identity, Depends(_Bearer())]
+Lab = Annotated[Identity, Depends(_Bearer("lab"))]
+Agency = Annotated[Identity, Depends(_Bearer("agency"))]

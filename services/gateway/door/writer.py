@@ -8,7 +8,8 @@ from aiokafka.errors import KafkaError
 from services.kernel.connection import Connection
 from services.kernel.observe import log
 
-TOGETHER_MS = 2
+SECONDS = 10.0
+TOGETHER_MS = 1
 """So long a record waits for others to go with: what is said at the same time costs Kafka and the door half as much."""
 
 
@@ -36,10 +37,11 @@ class Writer:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def write(self, topic: str, value: bytes, **more: Any) -> None:
-        """Raises KafkaError: the record may or may not stand there."""
-        producer = await self._current()
+        """Raises KafkaError, or TimeoutError after SECONDS: the record may or may not stand there."""
+        producer = self._producer or await self._current()
         try:
-            await producer.send_and_wait(topic, value, **more)
+            async with asyncio.timeout(SECONDS):
+                await producer.send_and_wait(topic, value, **more)
         except KafkaError as error:
             if self._producer is producer:
                 log.warning("producer_replaced", error=repr(error))
