@@ -16,7 +16,7 @@ from services.cli.kafka_access import KafkaAccess
 from services.cli.numbering import numbered
 from services.embedded.secured import new_password, write_secret
 from services.kernel.connection import Connection
-from services.kernel.registry_log import versions
+from services.kernel.registry_log import in_force
 from services.kernel.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Kafka users: one or more for a lab, an agency, a service, an operator.")
@@ -108,8 +108,7 @@ def of_owner(access: KafkaAccess, owner: str) -> list[str]:
 
 def _registry() -> tuple[Connection, Registry]:
     connection = session.connect(session.settings())
-    kept = asyncio.run(versions(connection))
-    return connection, kept[-1] if kept else Registry()
+    return connection, asyncio.run(in_force(connection))
 
 
 def _every(access: KafkaAccess) -> list[str]:

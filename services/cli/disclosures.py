@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.registry import Registry
 from schemas.values import Uuid
 from services.cli import reading, session
 from services.kernel.connection import Connection
-from services.kernel.registry_log import versions
+from services.kernel.registry_log import in_force
 from services.kernel.settings import SettingsError
 
 _UUID = TypeAdapter[str](Uuid)
@@ -59,8 +58,7 @@ async def _release_id(connection: Connection, release: str) -> str:
         return _UUID.validate_python(release)
     except ValidationError:
         lab, slash, reference = release.partition("/")
-    kept = await versions(connection)
-    registry = kept[-1] if kept else Registry()
+    registry = await in_force(connection)
     if not slash or not reference:
         raise SettingsError(f"{release}: write the release's id, or <lab>/<reference>")
     if lab not in {*registry.labs, *registry.offboarded}:

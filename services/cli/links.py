@@ -7,9 +7,9 @@ import typer
 
 from services.cli import session
 from services.cli.audited import audited
-from services.cli.tokens import registry_of
 from services.kernel import credential_log
 from services.kernel.clock import SystemClock
+from services.kernel.registry_log import in_force
 from services.kernel.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Acknowledgement links, as they stand in mails and chat messages.")
@@ -35,7 +35,7 @@ def revoke(
 async def _revoke(agency: str, as_json: bool) -> None:
     settings = session.settings()
     connection = session.connect(settings)
-    if agency not in (await registry_of(connection)).agencies:
+    if agency not in (await in_force(connection)).agencies:
         raise SettingsError(f"{agency} is no agency of the registry: `herald registry show` lists them")
     await audited(connection, "links.revoke", agency)
     await credential_log.revoke_links(connection, agency, SystemClock(settings.clock).now())

@@ -18,7 +18,7 @@ from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.credential_log import issued, revoke
 from services.kernel.ledger import REGISTRY_TOPIC
-from services.kernel.registry_log import publish, versions
+from services.kernel.registry_log import in_force, publish
 from services.kernel.settings import SettingsError
 
 TOLD_SECONDS = 20.0
@@ -43,14 +43,13 @@ def offboard(
 async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
     settings = session.settings()
     connection, clock = session.connect(settings), SystemClock(settings.clock)
-    kept = await versions(connection)
-    registry = kept[-1] if kept else None
-    if registry is not None and participant in registry.offboarded:
+    registry = await in_force(connection)
+    if participant in registry.offboarded:
         revoked = await _cut_off(connection, settings.partitions, participant, registry, clock.now())
         line = f"{participant} was offboarded before{_listed(revoked)}"
         session.say(as_json, line, participant=participant, outcome="unchanged", revoked=revoked)
         return
-    if registry is None or participant not in {*registry.labs, *registry.agencies}:
+    if participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
     if not yes:
         if not session.on_terminal():

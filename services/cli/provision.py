@@ -11,7 +11,7 @@ from services.cli import session
 from services.cli.kafka_access import KafkaAccess
 from services.kernel import provision as topics
 from services.kernel.connection import Connection
-from services.kernel.registry_log import versions
+from services.kernel.registry_log import in_force
 
 
 def provision(
@@ -32,8 +32,7 @@ def provision(
 async def _provision(dry_run: bool, as_json: bool) -> None:
     settings = session.settings()
     connection = session.connect(settings)
-    kept = await versions(connection)
-    registry = kept[-1] if kept else Registry()
+    registry = await in_force(connection)
     made = await topics.provision(connection, settings.partitions, registry, dry_run=dry_run)
     for topic in made:
         session.say(as_json, f"+ topic {connection.topic(topic)}", change="add", topic=connection.topic(topic))

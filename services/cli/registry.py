@@ -23,7 +23,7 @@ from services.cli.windows import latest as live_windows
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.provision import provision
-from services.kernel.registry_log import publish, versions
+from services.kernel.registry_log import in_force, publish, versions
 from services.kernel.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="The registry: labs, agencies, capabilities and policy, as one file.")
@@ -112,8 +112,7 @@ def route(
     if file is not None:
         registry = Registry(**dict(registry_file.load(file.read_text(encoding="utf-8"))))
     else:
-        kept = asyncio.run(versions(session.connect(settings)))
-        registry = kept[-1] if kept else Registry()
+        registry = asyncio.run(in_force(session.connect(settings)))
     if lab not in registry.labs:
         raise SettingsError(f"--lab {lab} is not in the registry")
     _route(stated, lab, registry, SystemClock(settings.clock).now(), as_json)
@@ -134,8 +133,7 @@ def _route(release: Release, lab: str, registry: Registry, now: datetime, as_jso
 async def _apply(file: Path, yes: bool, as_json: bool) -> None:
     settings = session.settings()
     connection = session.connect(settings)
-    kept = await versions(connection)
-    before = kept[-1] if kept else Registry()
+    before = await in_force(connection)
     written = registry_file.load(file.read_text(encoding="utf-8"), frozenset(before.offboarded))
     gone = sorted((before.labs.keys() - written.labs.keys()) | (before.agencies.keys() - written.agencies.keys()))
     if gone:
@@ -144,8 +142,8 @@ async def _apply(file: Path, yes: bool, as_json: bool) -> None:
         )
     changes = registry_file.differences(before, written)
     after = _following(before, written, SystemClock(settings.clock).now())
-    disclosed = await _newly_disclosed(connection, before, after) if kept else []
-    if not changes and kept:
+    disclosed = await _newly_disclosed(connection, before, after) if before.version else []
+    if not changes and before.version:
         await provision(connection, settings.partitions, before)
         await _access(connection, before)
         session.say(as_json, f"nothing to change: version {before.version} stands", outcome="unchanged")

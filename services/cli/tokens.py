@@ -8,15 +8,13 @@ from typing import Annotated
 import typer
 
 from schemas.credential import Scope
-from schemas.registry import Registry
 from schemas.values import Duration, Strict, rfc3339
 from services.cli import door, session
 from services.cli.audited import audited
 from services.cli.exchange import NO_ANSWER, REFUSED, Outcome
 from services.kernel import credential_log
 from services.kernel.clock import SystemClock
-from services.kernel.connection import Connection
-from services.kernel.registry_log import versions
+from services.kernel.registry_log import in_force
 from services.kernel.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Tokens for the HTTP door: named, expiring, shown once, kept as hashes.")
@@ -101,7 +99,7 @@ def exchange(
 async def _issue(participant: str, name: str, lasts: timedelta, scope: Scope | None, as_json: bool) -> None:
     settings = session.settings()
     connection = session.connect(settings)
-    registry = await registry_of(connection)
+    registry = await in_force(connection)
     if participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
     if scope == "calendar" and participant not in registry.agencies:
@@ -126,12 +124,6 @@ async def _revoke(token_id: str, as_json: bool) -> None:
     await audited(connection, "token.revoke", token_id)
     await credential_log.revoke(connection, known, SystemClock(settings.clock).now())
     session.say(as_json, f"token {token_id} of {known.participant} is revoked", token_id=token_id, outcome="revoked")
-
-
-async def registry_of(connection: Connection) -> Registry:
-    """The registry in force."""
-    kept = await versions(connection)
-    return kept[-1] if kept else Registry()
 
 
 def _duration(text: str) -> timedelta:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from schemas.registry import Registry
 from services.cli import session, stack
 from services.embedded import EmbeddedError
 from services.embedded.broker import Broker
@@ -15,7 +14,7 @@ from services.embedded.ports import free
 from services.embedded.supervisor import Happened
 from services.kernel.connection import Connection
 from services.kernel.provision import provision
-from services.kernel.registry_log import versions
+from services.kernel.registry_log import in_force
 from services.kernel.settings import Settings, load
 
 
@@ -50,8 +49,7 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
     stop = asyncio.Event()
     waiting = asyncio.create_task(stack.until_signal(stop))
     connection = Connection(kafka.settings)
-    kept = await versions(connection)
-    registry = kept[-1] if kept else Registry()
+    registry = await in_force(connection)
     made = await provision(connection, settings.partitions, registry)
     if made:
         session.note(f"made {len(made)} topics")
@@ -81,7 +79,7 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
             session.say(
                 as_json, f"clients trust the authority in {cafile}", what="authority", name="tls", detail=cafile
             )
-        hint = "" if kept else "; no registry yet: `herald registry apply deploy/registry.yaml`"
+        hint = "" if registry.version else "; no registry yet: `herald registry apply deploy/registry.yaml`"
         session.say(as_json, f"ready, press Ctrl-C to stop{hint}", what="ready", name="herald", detail=_now())
         keeping = asyncio.create_task(_keep_alive(kafka.broker, as_json)) if kafka.broker and kafka.ours else None
         await waiting

@@ -36,14 +36,19 @@ async def versions(connection: Connection) -> list[Registry]:
         await consumer.stop()
 
 
+async def in_force(connection: Connection) -> Registry:
+    """The registry in force; an empty one, version 0, where nothing was ever applied."""
+    kept = await versions(connection)
+    return kept[-1] if kept else Registry()
+
+
 async def publish(connection: Connection, registry: Registry, now: datetime) -> None:
     """Adds a version. Raises RegistryConflict when its number is not the next one any more."""
     prefix = connection.settings.topic_prefix
     producer = connection.producer(transactional_id=f"{prefix}registry")
     await producer.start()  # from here another one's transaction is fenced
     try:
-        before = await versions(connection)
-        if registry.version != (before[-1].version if before else 0) + 1:
+        if registry.version != (await in_force(connection)).version + 1:
             raise RegistryConflict("another version of the registry was applied meanwhile: look at it, and apply again")
         cause = derived_id("registry", registry.namespace, str(registry.version))
         value = encode(registry.stamped(cause=cause, ordinal=0, source="/services/registry", time=now))

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from typer.testing import CliRunner, Result
 
 from services.cli.main import app
-from services.kernel.registry_log import publish, versions
+from services.kernel.registry_log import in_force, publish
 from tests.broker.doorway import Door, opened
 from tests.broker.flow import AGENCIES, registry, release
 from tests.broker.test_door import announced, told
@@ -309,7 +309,7 @@ async def test_a_lab_sees_the_answers_of_the_agencies_that_share_them_and_of_no_
 
     async def shared_by(*agencies: str) -> list[tuple[str, str, int]]:
         """What is shown once this is what the registry says."""
-        before = (await versions(door.deployment.connection))[-1]
+        before = await in_force(door.deployment.connection)
         changed = {
             name: agency.model_copy(update={"shares_answers": name in agencies})
             for name, agency in before.agencies.items()

@@ -13,7 +13,7 @@ import pytest_asyncio
 from schemas.registry import Registry
 from services.kernel.clock import SystemClock
 from services.kernel.provision import ProvisionError, provision
-from services.kernel.registry_log import RegistryConflict, publish, versions
+from services.kernel.registry_log import RegistryConflict, in_force, publish, versions
 from tests.broker import clocks
 from tests.broker.deployment import Deployment
 from tests.broker.flow import AGENCIES, registry, release
@@ -116,7 +116,7 @@ async def test_an_internal_record_that_cannot_be_read_is_a_dead_letter_and_its_s
 
 
 async def test_a_lab_that_is_added_is_heard_within_ten_seconds_while_others_go_on(deployment: Deployment) -> None:
-    before = (await versions(deployment.connection))[-1]
+    before = await in_force(deployment.connection)
     labs = json.loads(before.model_dump_json())["labs"] | {"lab-new": {"name": "New"}}
     raw = json.loads(before.model_dump_json()) | {"labs": labs, "version": before.version + 1}
     after = Registry.model_validate_json(json.dumps(raw))
@@ -131,8 +131,12 @@ async def test_a_lab_that_is_added_is_heard_within_ten_seconds_while_others_go_o
         assert len(await receipts(deployment, "lab-a", f"meanwhile-{n}")) == 1
 
 
+async def test_before_anything_is_applied_the_registry_in_force_is_an_empty_one(kafka: str, tmp_path: Path) -> None:
+    assert await in_force(Deployment(kafka, "unapplied.", tmp_path).connection) == Registry()
+
+
 async def test_two_registries_at_once_cannot_both_become_the_next_version(deployment: Deployment) -> None:
-    before = (await versions(deployment.connection))[-1]
+    before = await in_force(deployment.connection)
     following = before.model_copy(update={"version": before.version + 1})
     outcomes = await asyncio.gather(
         *(publish(deployment.connection, following, SystemClock().now()) for _ in range(3)), return_exceptions=True
