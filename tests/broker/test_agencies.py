@@ -51,7 +51,7 @@ async def door(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
 
 
 def examples() -> list[str]:
-    """Every command of the page, but those of a Kafka that asks who is there: `test_least_privilege` has one."""
+    """Every command of the page, but those of a Kafka that asks who is there: `test_least_privilege` runs them."""
     blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     text = "\n".join(block for block in blocks if "SASL" not in block).replace("\\\n", " ")
     return [line for line in text.splitlines() if line]

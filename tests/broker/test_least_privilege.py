@@ -25,11 +25,16 @@ from services.cli.numbering import numbered
 from services.embedded.authority import certificate
 from services.embedded.broker import Broker
 from services.embedded.secured import CA_FILE
-from tests.broker import reach
+from tests.broker import documented, reach
 from tests.broker.deployment import Deployment
 from tests.broker.test_embedded import herald
 
 LIBRARIES = Path(confluent_kafka.__file__).parents[1] / "confluent_kafka.libs"
+# Kafka 4 takes no SCRAM from librdkafka before 2.6.1, which distributions still ship: kcat gets the wheel's.
+KCAT = {"LD_PRELOAD": str(next(LIBRARIES.glob("librdkafka*.so*"), ""))}
+with_kcat = pytest.mark.skipif(
+    not (shutil.which("kcat") and LIBRARIES.is_dir()), reason="no kcat, or confluent-kafka brings no librdkafka for it"
+)
 
 REGISTRY = """\
 labs: {aurora-labs: {name: Aurora}, basalt-ai: {name: Basalt}}
@@ -137,6 +142,15 @@ class Secured:
         """The same for confluent-kafka."""
         return reach.settings(self.bootstrap_servers, self.broker.cafile, user, self.passwords[user])
 
+    def documented(self, page: str, program: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+        """Runs a page's one example of a program, with the files that its reader was given."""
+        for owner in ("aurora-labs", "cisa"):
+            (folder / f"{owner}.password").write_text(f"{self.passwords[f'{owner}.1']}\n")
+        (folder / "ca.pem").write_bytes(self.broker.cafile.read_bytes())
+        (folder / "release.yaml").write_text(RELEASE)
+        (example,) = [one for one in documented.examples(page) if one.splitlines()[-1].startswith(f"{program} ")]
+        return documented.run(example, folder, self.bootstrap_servers, **env)
+
     def deployment(self, user: str = "admin") -> Deployment:
         """Processes and clients; the clients log in as this user."""
         login = {
@@ -173,7 +187,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 @pytest.fixture(scope="module")
-def carried(secured: Secured) -> dict[str, Any]:
+def carried(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One release through all services, each as its own user, to an agency and back; then they have ended."""
     deployment = secured.deployment("cisa.1")
     try:
@@ -187,7 +201,8 @@ def carried(secured: Secured) -> dict[str, Any]:
         (alert,) = asyncio.run(deployment.settled("alerts.cisa", 1))
         arguments = ("ack", alert["id"], "--agency", "cisa", "--as", "received")
         (answer,) = secured.run(*arguments, user="cisa.1")
-        found = {"receipt": receipt, "alert": alert, "answer": answer}
+        again = secured.documented("for-labs.md", "herald announce", tmp_path_factory.mktemp("lab"))
+        found = {"receipt": receipt, "alert": alert, "answer": answer, "again": again}
     finally:
         deployment.stop()
     return found | {"logs": {process.name: process.log.read_text() for process in deployment.processes}}
@@ -226,18 +241,14 @@ def test_the_topics_written_down_here_are_all_that_there_are(secured: Secured) -
     assert there == full(TOPICS)
 
 
-@pytest.mark.skipif(
-    not (shutil.which("kcat") and LIBRARIES.is_dir()), reason="no kcat, or confluent-kafka brings no librdkafka for it"
-)
+@with_kcat
 def test_with_kcat_an_agency_reads_its_alerts_and_neither_reads_nor_lists_anothers(
     secured: Secured, carried: dict[str, Any]
 ) -> None:
     def kcat(*arguments: str) -> subprocess.CompletedProcess[str]:
         properties = [word for name, value in secured.login("cisa.1").items() for word in ("-X", f"{name}={value}")]
         command = [str(shutil.which("kcat")), *properties, *arguments]
-        # Kafka 4 takes no SCRAM from librdkafka before 2.6.1, which distributions still ship: kcat gets the wheel's.
-        env = os.environ | {"LD_PRELOAD": str(next(LIBRARIES.glob("librdkafka*.so*")))}
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, env=env, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, env=os.environ | KCAT, check=False)
 
     assert carried["alert"]["id"] in kcat("-C", "-e", "-t", "herald.alerts.cisa").stdout
     refused = kcat("-C", "-e", "-t", "herald.alerts.cisa-ics")
@@ -245,6 +256,28 @@ def test_with_kcat_an_agency_reads_its_alerts_and_neither_reads_nor_lists_anothe
     assert "Topic authorization failed" in refused.stderr
     topics = {topic["topic"] for topic in json.loads(kcat("-L", "-J").stdout)["topics"]}
     assert topics == full("alerts.cisa receipts.cisa acks.cisa")
+
+
+def test_the_docs_examples_for_a_kafka_that_asks_who_is_there_are_those_that_are_run_here() -> None:
+    pages = {page: documented.examples(page) for page in ("for-labs.md", "for-agencies.md")}
+    ran = {page: [one.splitlines()[-1].partition(" -")[0] for one in found] for page, found in pages.items()}
+    assert ran == {"for-labs.md": ["herald announce release.yaml"], "for-agencies.md": ["herald alerts", "kcat"]}
+
+
+def test_a_lab_announces_with_the_settings_of_its_page(carried: dict[str, Any]) -> None:
+    done = carried["again"]
+    assert (done.returncode, "aurora-labs/halo-4: unchanged" in done.stdout) == (0, True), done
+
+
+@pytest.mark.parametrize(
+    ("program", "shown", "env"),
+    [("herald alerts", "alert {}", {}), pytest.param("kcat", '"id":"{}"', KCAT, marks=with_kcat)],
+)
+def test_an_agency_reads_its_alerts_with_the_settings_of_its_page(
+    program: str, shown: str, env: dict[str, str], secured: Secured, carried: dict[str, Any], tmp_path: Path
+) -> None:
+    done = secured.documented("for-agencies.md", program, tmp_path, **env)
+    assert (done.returncode, shown.format(carried["alert"]["id"]) in done.stdout) == (0, True), done
 
 
 def test_who_does_not_say_who_it_is_gets_in_nowhere(secured: Secured, kafka: str) -> None:
