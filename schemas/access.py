@@ -132,7 +132,7 @@ def _service(service: str, registry: Registry, prefix: str) -> tuple[Grant, ...]
 
 
 def _door(registry: Registry, prefix: str) -> tuple[Grant, ...]:
-    """The HTTP door: it belongs to no group, and writes to the edges alone."""
+    """The HTTP door: it belongs to no group, and writes to the edges, and what agencies want of deliveries."""
     topics = ((topic, prefix + name) for topic in TOPICS for name in _names(topic, registry, "door", None))
     return tuple(_on_topics("door", topics))
 

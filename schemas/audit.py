@@ -19,6 +19,8 @@ Action = Literal[
     "link.make",
     "receipt.read",
     "token.exchange",
+    "delivery.read",
+    "delivery.retry",  # on an operator's command line as well
     # on an operator's command line
     "registry.apply",
     "participant.offboard",
@@ -31,6 +33,9 @@ Action = Literal[
     "dead-letter.replay",
     "dead-letter.drop",
     "dead-letter.read",
+    "endpoint.pause",
+    "endpoint.resume",
+    "endpoint.test",
 ]
 
 
@@ -51,7 +56,8 @@ class AccessAudited(Data):
     )
     event: Uuid | None = Field(default=None, description="a change's id on `releases` or `acks`")
     target: Line | None = Field(
-        default=None, description="what else it is about: a participant, token, Kafka user or dead letter"
+        default=None,
+        description="what else it is about: a participant, token, Kafka user, dead letter, delivery or endpoint",
     )
     at: Instant
 

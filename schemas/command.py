@@ -54,7 +54,24 @@ class RegistryChanged:
     cause: str
 
 
-Command = Received | Taken | TimerDue | RegistryChanged
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something to be done outside, once it is committed that it has begun. `about` is for who does it."""
+
+    id: str
+    about: Any
+
+
+@dataclass(frozen=True, slots=True)
+class EffectDone:
+    """What came of an effect of this key."""
+
+    effect_id: str
+    outcome: Any
+    registry: Registry
+
+
+Command = Received | Taken | TimerDue | RegistryChanged | EffectDone
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +93,7 @@ class State(Strict):
     def next_timer(self) -> Timer | None:
         """The earliest timer of this key."""
         return None
+
+    def effects(self) -> tuple[Effect, ...]:
+        """What has begun outside and has no outcome yet."""
+        return ()

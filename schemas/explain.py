@@ -6,6 +6,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, StringConstraints, ValidationError
 
+from schemas.endpoint import (
+    CHANNELS,
+    ClockTime,
+    FilePath,
+    HeaderName,
+    HeaderValue,
+    HostName,
+    MailAddress,
+    SecretRef,
+    WebUrl,
+)
 from schemas.notice import Refused
 from schemas.values import (
     Capability,
@@ -39,12 +50,20 @@ _WORDS = {
     _pattern(ParticipantId): "must be an id: 2 to 31 of a-z, 0-9 and -, a letter first",
     _pattern(Reference): "must be 1 to 64 of A-Z, a-z, 0-9, point, - and _, a letter or digit first",
     _pattern(Capability): "must be a capability's name: 1 to 64 of a-z, 0-9 and -, a letter first",
-    _pattern(Tier): "must be a tier's name: 1 to 31 of a-z, 0-9 and -, a letter first",
+    _pattern(Tier): "must be a name: 1 to 31 of a-z, 0-9 and -, a letter first",
     _pattern(Uuid): "must be a UUID in lower case, such as 8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11",
     _pattern(Digest): "must be sha256: or sha512: and the digest in lower-case hexadecimal",
     _pattern(HttpsUrl): "must be a web address that begins with https://",
     _pattern(IssuerUrl): "must be the issuer's address as its tokens name it: https:// (plain http on loopback alone), "
     "a host, perhaps a path",
+    _pattern(SecretRef): "must say where the secret stands: file:/absolute/path, or env:NAME; never the secret itself",
+    _pattern(FilePath): "must be an absolute path without spaces",
+    _pattern(HeaderName): "must be a header's name: 1 to 64 of A-Z, a-z, 0-9 and -, a letter first",
+    _pattern(HeaderValue): "must be 1 to 200 printable ASCII characters, no space first or last",
+    _pattern(WebUrl): "must be a web address that begins with https://, without a user and without #",
+    _pattern(MailAddress): "must be one mail address, such as desk@agency.example, without a name",
+    _pattern(HostName): "must be a host's name or address, without a port",
+    _pattern(ClockTime): "must be a time of day from 00:00 to 23:59, in quotes",
     _pattern(Traceparent): "must be a W3C trace parent: version, trace id, parent id and flags; or leave it out",
     _pattern(Tracestate): "must be printable ASCII; or leave it out",
 }
@@ -66,7 +85,13 @@ def explain(error: ValidationError, *expected: type[BaseModel]) -> tuple[Refused
 def path_of(problem: Any) -> tuple[str, ...]:
     """Where a problem lies, without the validator's own steps."""
     last = len(problem["loc"]) - 1 if problem["type"] == "extra_forbidden" else -1
-    return tuple(str(part) for i, part in enumerate(problem["loc"]) if i == last or not _STEP.fullmatch(str(part)))
+    return tuple(str(part) for i, part in enumerate(problem["loc"]) if i == last or not _is_step(problem["loc"], i))
+
+
+def _is_step(loc: tuple[int | str, ...], place: int) -> bool:
+    """Whether it is the validator's own: a choice of a union, such as an endpoint's channel behind its name."""
+    endpoint = place == 4 and loc[0] == "agencies" and loc[2] == "endpoints"
+    return (endpoint and loc[place] in CHANNELS) or _STEP.fullmatch(str(loc[place])) is not None
 
 
 def shown(name: str) -> str:
@@ -76,8 +101,12 @@ def shown(name: str) -> str:
 
 
 def _is_answered_deeper(problem: Any, problems: list[Any]) -> bool:
-    """Whether the other choice of a union was taken: then that a literal does not fit is no news."""
+    """Whether it is no news: the other choice of a union was taken, or what is missing in a list was found unfit."""
     *union, choice = problem["loc"] or ("",)
+    if problem["type"] == "too_short":
+        return any(
+            len(p["loc"]) > len(problem["loc"]) and p["loc"][: len(union) + 1] == problem["loc"] for p in problems
+        )
     if not str(choice).startswith("literal["):
         return False
     return any(p["loc"][: len(union)] == tuple(union) and len(p["loc"]) > len(union) + 1 for p in problems)
@@ -100,8 +129,12 @@ def _rule(problem: Any, expected: tuple[type[BaseModel], ...]) -> str:
             return "must be true or false, without quotes"
         case "list_type" | "tuple_type":
             return "must be a list"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "must be a mapping: one `name: value` a line"
         case "string_pattern_mismatch":
             return _WORDS.get(context["pattern"], f"must match {context['pattern']}")
+        case "union_tag_invalid" | "union_tag_not_found" if "channel" in context["discriminator"]:
+            return f"channel must be one of {', '.join(CHANNELS)}"
         case "union_tag_invalid" | "union_tag_not_found":
             return f"type must be one of {context.get('expected_tags', 'the known event types')}"
         case "json_invalid":

@@ -6,13 +6,22 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
+from schemas.endpoint import Endpoint, EndpointId, MailRelay, Network, QuietHours
 from schemas.envelope import Data
 from schemas.publisher import Publisher
-from schemas.values import Capability, Duration, Instant, Line, ParticipantId, Prose, Strict, Tier, Uuid
+from schemas.values import (
+    Capability,
+    Duration,
+    Instant,
+    Line,
+    OptionalKind,
+    ParticipantId,
+    Prose,
+    Strict,
+    Tier,
+    Uuid,
+)
 from schemas.window import WindowPolicy
-
-OptionalKind = Literal["scheduled", "opened", "closing-soon", "closed", "announced"]
-"""The kinds that an agency may leave out; `rescheduled`, `withdrawn` and `no-longer-addressed` it always hears."""
 
 
 class Lab(Strict):
@@ -41,6 +50,10 @@ class Agency(Strict):
     kinds: tuple[OptionalKind, ...] = ("scheduled", "opened", "closing-soon", "closed")
     exercises: bool = Field(default=False, description="takes part in drills")
     shares_answers: bool = Field(default=False, description="a lab may see what it answered on the lab's releases")
+    endpoints: Annotated[dict[EndpointId, Endpoint], Field(max_length=50)] = Field(
+        default_factory=dict, description="where it is told besides its topic"
+    )
+    quiet_hours: QuietHours | None = Field(default=None, description="when endpoints are not told what can wait")
 
 
 class Policy(WindowPolicy):
@@ -50,6 +63,7 @@ class Policy(WindowPolicy):
     answer_within: Duration = timedelta(days=1)
     answer_within_soon: Duration = timedelta(hours=4)
     soon: Duration = timedelta(days=7)
+    fallback_after: Duration = timedelta(minutes=10)
 
 
 class RegistryFile(Strict):
@@ -59,6 +73,10 @@ class RegistryFile(Strict):
     agencies: dict[ParticipantId, Agency] = Field(default_factory=dict)
     capabilities: dict[Capability, Prose] = Field(default_factory=dict)
     policy: Policy = Policy()
+    mail: MailRelay | None = Field(default=None, description="the SMTP server that mails go through")
+    allow_networks: Annotated[tuple[Network, ...], Field(max_length=100)] = Field(
+        default=(), description="addresses that are not public and may be connected to all the same"
+    )
 
 
 class Registry(RegistryFile, Data):

@@ -1,16 +1,17 @@
 """The registry as people write it: one YAML file, checked with line, field and remedy."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
+from schemas.endpoint_check import faults
 from schemas.explain import explain
 from schemas.notice import Refused
 from schemas.publisher import Publisher
-from schemas.registry import Registry, RegistryFile
+from schemas.registry import RegistryFile
 from schemas.yaml_file import FileError, read, with_lines
 
 
@@ -26,6 +27,11 @@ def load(text: str, offboarded: frozenset[str] = frozenset()) -> RegistryFile:
     if problems := _check(registry, offboarded):
         raise FileError(with_lines(tuple(problems), lines))
     return registry
+
+
+def located(text: str, problems: Iterable[tuple[str, str]]) -> FileError:
+    """What was found in a file beyond its own words (field, what is wrong), with the lines of the fields."""
+    return FileError(with_lines(tuple(_problem(*one) for one in problems), read(text)[1]))
 
 
 def _check(registry: RegistryFile, offboarded: frozenset[str]) -> list[Refused]:
@@ -54,7 +60,7 @@ def _check(registry: RegistryFile, offboarded: frozenset[str]) -> list[Refused]:
                     near = get_close_matches(one, sorted(known), n=1)
                     hint = f"did you mean {near[0]}?" if near else f"add it under {field}, or leave it out"
                     problems.append(_problem(f"{where}.interests.{field}", f"{one} is unknown; {hint}"))
-    return problems
+    return problems + [_problem(field, said) for field, said in faults(registry)]
 
 
 def _publishers(registry: RegistryFile) -> Iterator[Refused]:
@@ -73,24 +79,3 @@ def _publishers(registry: RegistryFile) -> Iterator[Refused]:
 
 def _problem(field: str, message: str) -> Refused:
     return Refused(code="invalid", field=field, message=message)
-
-
-def differences(before: Registry, after: RegistryFile) -> list[str]:
-    """What a file would change, one line each: `+` added, `-` removed, `~` changed."""
-    lines = []
-    for kind in ("labs", "agencies", "capabilities"):
-        old, new = getattr(before, kind), getattr(after, kind)
-        lines += [f"+ {kind}.{name}" for name in sorted(new.keys() - old.keys())]
-        lines += [f"- {kind}.{name}" for name in sorted(old.keys() - new.keys())]
-        for name in sorted(new.keys() & old.keys()):
-            lines += _changed(f"{kind}.{name}", old[name], new[name])
-    return lines + _changed("policy", before.policy, after.policy)
-
-
-def _changed(where: str, old: object, new: object) -> list[str]:
-    if old == new:
-        return []
-    if not hasattr(type(old), "model_fields"):
-        return [f"~ {where}: {old} → {new}"]
-    one, other = (json.loads(side.model_dump_json()) for side in (old, new))  # type: ignore[attr-defined]
-    return [f"~ {where}.{name}: {one[name]} → {other[name]}" for name in one if one[name] != other[name]]

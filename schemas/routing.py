@@ -3,13 +3,14 @@
 from datetime import datetime
 
 from schemas.alert import Answer, Why
+from schemas.endpoint import Chat, Email, Webhook
 from schemas.registry import Agency, Registry
 from schemas.release import Release
 from schemas.values import AlertKind
 from schemas.window import WindowPolicy
 
 ALWAYS: frozenset[AlertKind] = frozenset({"rescheduled", "withdrawn", "no-longer-addressed"})
-"""Kinds that no agency can leave out."""
+"""Kinds that no agency, and no endpoint, can leave out."""
 
 
 def addressed(release: Release, lab: str, registry: Registry) -> dict[str, Why]:
@@ -26,11 +27,11 @@ def addressed(release: Release, lab: str, registry: Registry) -> dict[str, Why]:
     return found
 
 
-def wants(agency: Agency, kind: AlertKind, short_notice: bool) -> bool:
-    """Whether an addressed agency hears of this kind. An opening on short notice is never left out."""
+def wants(who: Agency | Webhook | Email | Chat, kind: AlertKind, short_notice: bool) -> bool:
+    """Whether an addressed agency, or an endpoint, hears of this kind. An opening on short notice is never left out."""
     if kind in ALWAYS or (short_notice and kind in {"scheduled", "opened"}):
         return True
-    return kind in agency.kinds
+    return kind in who.kinds
 
 
 def answer_ladder(

@@ -18,6 +18,21 @@ from schemas.alert import AlertIssued, DisclosureMade
 from schemas.announcement import AnnouncementRecorded, AnnouncementRevised, AnnouncementWithdrawn
 from schemas.audit import AccessAudited
 from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked
+from schemas.delivery import (
+    DeliveryAbandoned,
+    DeliveryCancelled,
+    DeliveryFailed,
+    DeliveryRequested,
+    DeliveryRetried,
+    DeliverySucceeded,
+    EndpointDisabled,
+    EndpointFailing,
+    EndpointPaused,
+    EndpointRecovered,
+    EndpointResumed,
+    NoticeRequested,
+    NoticeSettled,
+)
 from schemas.envelope import Data
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
 from schemas.registry import Registry
@@ -33,8 +48,8 @@ from schemas.window import (
     WindowWithdrawn,
 )
 
-Service = Literal["gateway", "announcements", "windows", "notifier", "acknowledgements"]
-SERVICES: tuple[Service, ...] = ("gateway", "announcements", "windows", "notifier", "acknowledgements")
+Service = Literal["gateway", "announcements", "windows", "notifier", "deliveries", "acknowledgements"]
+SERVICES: tuple[Service, ...] = ("gateway", "announcements", "windows", "notifier", "deliveries", "acknowledgements")
 
 DOMAIN_RETENTION = timedelta(days=400)
 EDGE_RETENTION = timedelta(days=90)
@@ -58,6 +73,23 @@ ALERTS: tuple[type[Data], ...] = (AlertIssued,)
 ACKS: tuple[type[Data], ...] = (AcknowledgementSubmitted,)
 ACKNOWLEDGEMENTS: tuple[type[Data], ...] = (AcknowledgementRecorded, AcknowledgementOverdue)
 REMINDERS: tuple[type[Data], ...] = (ReminderDue,)
+DELIVERIES: tuple[type[Data], ...] = (
+    DeliveryRequested,
+    DeliveryCancelled,
+    DeliveryRetried,
+    EndpointPaused,
+    EndpointResumed,
+    NoticeRequested,
+)
+DELIVERY_OUTCOMES: tuple[type[Data], ...] = (
+    DeliverySucceeded,
+    DeliveryFailed,
+    DeliveryAbandoned,
+    EndpointFailing,
+    EndpointRecovered,
+    EndpointDisabled,
+    NoticeSettled,
+)
 RECEIPTS: tuple[type[Data], ...] = (ReceiptAccepted, ReceiptUnchanged, ReceiptRefused, DisclosureMade)
 
 
@@ -122,6 +154,25 @@ TOPICS: tuple[Topic, ...] = (
     _internal("acknowledgements", "recorded answers", ("acknowledgements",), ("notifier", "door"), *ACKNOWLEDGEMENTS),
     _internal("reminders", "alerts to repeat", ("acknowledgements",), ("notifier",), *REMINDERS),
     Topic(
+        "deliveries",
+        "what is to be delivered on push endpoints, and what operators want of them",
+        "endpoint",
+        False,
+        "delete",
+        DOMAIN_RETENTION,
+        INTERNAL_BYTES,
+        ("notifier", "deliveries", "door", "operator"),
+        ("deliveries", "door", "operator"),
+        DELIVERIES,
+    ),
+    _internal(
+        "delivery-outcomes",
+        "what came of deliveries, and how endpoints are",
+        ("deliveries",),
+        ("notifier", "door", "operator"),
+        *DELIVERY_OUTCOMES,
+    ),
+    Topic(
         "dead-letters",
         "records that could not be read or decided; the raw bytes, the reason in headers",
         "that of the record",
@@ -166,7 +217,7 @@ TOPICS: tuple[Topic, ...] = (
         DOMAIN_RETENTION,
         MAX_REGISTRY_BYTES,
         ("operator",),
-        ("gateway", "announcements", "windows", "notifier", "door", "operator"),
+        ("gateway", "announcements", "windows", "notifier", "deliveries", "door", "operator"),
         (Registry,),
     ),
     Topic(

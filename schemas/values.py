@@ -212,3 +212,5 @@ WindowStatus = Literal["not-offered", "scheduled", "open", "closed", "withdrawn"
 AlertKind = Literal[
     "scheduled", "rescheduled", "opened", "closing-soon", "closed", "withdrawn", "no-longer-addressed", "announced"
 ]
+OptionalKind = Literal["scheduled", "opened", "closing-soon", "closed", "announced"]
+"""The kinds that an agency may leave out; `rescheduled`, `withdrawn` and `no-longer-addressed` it always hears."""

@@ -18,6 +18,7 @@ from services.cli import (
     announce,
     credentials,
     dead_letters,
+    deliveries,
     disclosures,
     kafka,
     links,
@@ -54,6 +55,7 @@ app.command("ack")(ack.ack)
 app.command("windows")(windows.windows)
 app.command("receipts")(receipts.receipts)
 app.command("disclosures")(disclosures.disclosures)
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(links.app, name="links")

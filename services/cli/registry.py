@@ -12,10 +12,11 @@ import typer
 from schemas import registry_file, release_file
 from schemas.forecast import forecast
 from schemas.registry import Registry, RegistryFile
+from schemas.registry_diff import differences
 from schemas.release import Release
 from schemas.routing import addressed
 from schemas.statement import Known, judge
-from services.cli import session
+from services.cli import registry_secrets, session
 from services.cli.audited import audited
 from services.cli.kafka_access import AccessError, NotSecured
 from services.cli.provision import reconcile
@@ -29,30 +30,38 @@ from services.kernel.settings import SettingsError
 app = typer.Typer(no_args_is_help=True, help="The registry: labs, agencies, capabilities and policy, as one file.")
 
 File = Annotated[Path, typer.Argument(help="The registry, YAML.")]
+Secrets = Annotated[
+    bool, typer.Option("--secrets/--no-secrets", help="Look at files and variables too; no: they stand elsewhere.")
+]
 
 
 @app.command()
-def check(file: File, as_json: session.Json = False) -> None:
+def check(file: File, secrets: Secrets = True, as_json: session.Json = False) -> None:
     """Check a registry file: line, field and remedy of whatever is wrong. Needs no Kafka.
+
+    Secrets are looked for in this machine's files and variables, and never shown.
 
     Example: herald registry check deploy/registry.yaml
     """
-    found = registry_file.load(file.read_text(encoding="utf-8"))
-    line = f"{file} is sound: {len(found.labs)} labs, {len(found.agencies)} agencies"
-    session.say(as_json, line, outcome="sound", labs=list(found.labs), agencies=list(found.agencies))
+    found = _loaded(file, secrets)
+    endpoints = [f"{name}/{one}" for name, agency in found.agencies.items() for one in agency.endpoints]
+    line = f"{file} is sound: {len(found.labs)} labs, {len(found.agencies)} agencies, {len(endpoints)} endpoints"
+    names = {"labs": list(found.labs), "agencies": list(found.agencies), "endpoints": endpoints}
+    session.say(as_json, line, outcome="sound", **names)
 
 
 @app.command()
 def apply(
     file: File,
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    secrets: Secrets = True,
     as_json: session.Json = False,
 ) -> None:
     """Apply a registry file: shows what changes and what it would newly disclose, makes topics, then writes a version.
 
     Example: herald registry apply deploy/registry.yaml --yes
     """
-    asyncio.run(_apply(file, yes, as_json))
+    asyncio.run(_apply(file, yes, secrets, as_json))
 
 
 @app.command()
@@ -88,7 +97,7 @@ def history(as_json: session.Json = False) -> None:
     """
     before = Registry()
     for one in asyncio.run(versions(session.connect(session.settings()))):
-        changes = registry_file.differences(before, one)
+        changes = differences(before, one)
         session.say(as_json, f"version {one.version}, {one.applied_at}", version=one.version, changes=changes)
         if not as_json:
             for change in changes:
@@ -130,17 +139,27 @@ def _route(release: Release, lab: str, registry: Registry, now: datetime, as_jso
         session.note("nobody would be told")
 
 
-async def _apply(file: Path, yes: bool, as_json: bool) -> None:
+def _loaded(file: Path, secrets: bool, offboarded: frozenset[str] = frozenset()) -> RegistryFile:
+    """The registry that a file states, its references looked at where they stand on this machine. Raises FileError."""
+    text = file.read_text(encoding="utf-8")
+    found = registry_file.load(text, offboarded)
+    if secrets and (unusable := tuple(registry_secrets.faults(found))):
+        session.note("what references lead to was looked for on this machine; if services run elsewhere: --no-secrets")
+        raise registry_file.located(text, unusable)
+    return found
+
+
+async def _apply(file: Path, yes: bool, secrets: bool, as_json: bool) -> None:
     settings = session.settings()
     connection = session.connect(settings)
     before = await in_force(connection)
-    written = registry_file.load(file.read_text(encoding="utf-8"), frozenset(before.offboarded))
+    written = _loaded(file, secrets, frozenset(before.offboarded))
     gone = sorted((before.labs.keys() - written.labs.keys()) | (before.agencies.keys() - written.agencies.keys()))
     if gone:
         raise SettingsError(
             f"{', '.join(gone)} vanished from {file}: who leaves is offboarded first (`herald offboard {gone[0]}`)"
         )
-    changes = registry_file.differences(before, written)
+    changes = differences(before, written)
     after = _following(before, written, SystemClock(settings.clock).now())
     disclosed = await _newly_disclosed(connection, before, after) if before.version else []
     if not changes and before.version:

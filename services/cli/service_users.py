@@ -50,7 +50,10 @@ def environments(connection: Connection, registry: Registry, broker: Broker, dat
         }
         for owner, user in (kept | new).items()
     }
-    return found | {DOOR: {"HERALD_DOOR__TLS_CERTFILE": str(certificate(data, DOOR)), **found[DOOR]}}
+    tls = {"HERALD_DOOR__TLS_CERTFILE": str(certificate(data, DOOR))}
+    for name in (DOOR, "deliveries"):  # whose messages carry links to the door
+        found[name] |= tls
+    return found
 
 
 def _kept(owner: str, users: set[str], folder: Path) -> str | None:

@@ -66,7 +66,8 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
     door = {"HERALD_DOOR__PORT": str(settings.door.port or free())}
     if settings.door.tls_certfile is not None:
         door["HERALD_DOOR__TLS_CERTFILE"] = str(settings.door.tls_certfile)
-    own["door"] |= door
+    for name in ("door", "deliveries"):  # whose messages carry links to the door
+        own[name] = own.get(name, {}) | door
     services = stack.supervisor(data, connection.settings.bootstrap_servers, show, {}, own)
     await services.start()
     try:

@@ -11,4 +11,5 @@ SERVICE = Service(
     evolve=evolve,
     edges=("releases.", "acks."),
     edge_key=key,
+    keyed_by="edge and bucket",
 )

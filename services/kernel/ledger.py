@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.command import Command, Received, RegistryChanged, State, Taken, Timer, TimerDue
+from schemas.command import Command, EffectDone, Received, RegistryChanged, State, Taken, Timer, TimerDue
 from schemas.dead_letter import DeadLettered
 from schemas.envelope import CONTENT_TYPE, Event, Stamped, derived_id, encode, reader
 from schemas.receipt import Coordinates, ReceiptRefused
@@ -30,6 +30,7 @@ MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 
 _LIMITS = {topic.name: topic.max_bytes for topic in TOPICS}
 _SINGLE = {topic.name for topic in TOPICS if topic.single}
+_KEYS = {topic.name: topic.key for topic in TOPICS}
 _OVERHEAD = 4096  # of a record batch, and of headers
 
 
@@ -71,6 +72,7 @@ class Draft:
     dead_letters: list[dict[str, str]] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
     replays: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
@@ -78,7 +80,7 @@ class Draft:
         return len(self.outputs) >= MAX_OUTPUTS or self.size >= MAX_OUTPUT_BYTES
 
     def __bool__(self) -> bool:
-        return bool(self.items or self.timers or self.outputs)
+        return bool(self.items or self.timers or self.outputs or self.effects)
 
 
 class Ledger:
@@ -179,6 +181,17 @@ class Ledger:
         self.draft.timers += 1
         self.draft.lateness.append((now - timer.due_at).total_seconds())
 
+    def take_outcome(self, key: str, effect_id: str, outcome: Any, at: datetime) -> None:
+        """Decides what came of an effect. Where that cannot be decided it is begun again when the shard reopens."""
+        now = self._advance(at)
+        cause = derived_id("effect", key, effect_id)
+        try:
+            self._decide(key, EffectDone(effect_id, outcome, self.registry), cause, now, None)
+        except Exception as error:
+            about = {"key": key, "effect": effect_id}
+            self._bury(key.encode(), json.dumps(about).encode(), "effect", error, ())
+        self.draft.effects.append(effect_id)
+
     def sweep(self) -> None:
         """Decides the registry version at hand for as many keys as fit into the draft."""
         sweep = self._drafted.sweep
@@ -271,7 +284,7 @@ class Ledger:
                 letters.append(event)
             elif event.topics():
                 stamped = event.stamped(cause=cause, ordinal=ordinal, source=self.service.source, time=now)
-                outputs += self._written(stamped, event.topics())
+                outputs += self._written(stamped, event.topics(), key)
                 types.append(stamped.type)
                 if isinstance(stamped.data, ReceiptRefused):
                     refusals += [reason.code for reason in stamped.data.reasons]
@@ -290,15 +303,17 @@ class Ledger:
             if item is not None:
                 self._dead_letter(item, letter.reason, ValueError(letter.detail))
 
-    def _written(self, stamped: Stamped | Event[Any], topics: tuple[str, ...]) -> list[Output]:
+    def _written(self, stamped: Stamped | Event[Any], topics: tuple[str, ...], decided: str) -> list[Output]:
         value, key = encode(stamped), (stamped.subject or "").encode()
         outputs = []
         for topic in topics:
             name = family(topic)
             if len(value) + _OVERHEAD > _LIMITS[name]:
                 raise OutputTooLarge(f"{stamped.type} of {len(value)} bytes is too large for {topic}")
-            own = None if name in _SINGLE or self.service.edges else self.partition
-            outputs.append(Output(topic, key, value, own, (("content-type", CONTENT_TYPE.encode()),)))
+            # What is keyed otherwise than the service, or speaks of another key, may belong to another shard.
+            own = name not in _SINGLE and _KEYS[name] == self.service.keyed_by and stamped.subject == decided
+            partition = self.partition if own else None
+            outputs.append(Output(topic, key, value, partition, (("content-type", CONTENT_TYPE.encode()),)))
         return outputs
 
     def _bury(self, key: bytes, value: bytes | None, reason: str, error: Exception, where: Headers) -> None:

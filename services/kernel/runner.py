@@ -16,6 +16,7 @@ from services.kernel.assignment import assignor, shard_of_edge
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.dead_letter import REPLAYS_TOPIC
+from services.kernel.effects import Outside
 from services.kernel.health import HealthServer
 from services.kernel.inbox import Item
 from services.kernel.observe import log
@@ -23,6 +24,7 @@ from services.kernel.registry import LiveRegistry
 from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.kernel.shard import Shard
+from services.kernel.slots import Slots
 
 NEW_TOPICS_SECONDS = 5
 """How soon a newly provisioned edge is noticed, at the latest."""
@@ -60,6 +62,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = False
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
+        self._outside: Outside | None = None
         self._health = HealthServer(settings.http_host, settings.http_port, self.problems)
         self.app = FastStream(
             self.broker,
@@ -110,6 +113,9 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _before(self) -> None:
         self._health.start()
+        if self.service.performer is not None:
+            performer = self.service.performer(self.settings)
+            self._outside = Outside(performer, Slots(performer.limit))
         self._probe = self.connection.consumer(isolation_level="read_uncommitted")
         await self._probe.start()
         await self._check_topics()
@@ -158,6 +164,8 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if hasattr(self, "_probe"):
             await self._probe.stop()
+        if self._outside is not None:
+            await self._outside.performer.close()
         self._health.stop()
 
     # ---- assignment
@@ -189,6 +197,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
                 registry=self.registry,
                 consumer=consumer,
                 log_ends=self._log_ends,
+                outside=self._outside,
             )
             self._shards[number] = shard
             self._by_source |= {source: (shard, topic) for topic, source in sources.items()}

@@ -3,10 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from schemas.command import Command, State, Taken
+from schemas.command import Command, Effect, State, Taken
 from schemas.envelope import Data, Emitted
+from schemas.registry import Registry
+from services.kernel.settings import Settings
+
+
+class Performer(Protocol):
+    """Does what a service's states say has begun. It keeps no state of its own that anybody needs."""
+
+    limit: int
+    """How much it does at once, in a process."""
+
+    async def perform(self, key: str, effect: Effect, registry: Registry) -> Any:
+        """The outcome; whatever goes wrong is one."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+
 
 Decide = Callable[[Any, Command, datetime], list[Emitted]]
 Evolve = Callable[[Any, Emitted], Any]
@@ -31,7 +47,9 @@ class Service:
 
     `edges` are prefixes of one-partition edge topics, read as they come and keyed by `edge_key`; a service has either
     edges or inputs. `registry`: `live` hands the latest version to each command; `positioned` makes each version one
-    more record in the shard's order, decided key by key.
+    more record in the shard's order, decided key by key. `keyed_by` is what its keys are, in the words of the topics'
+    catalogue: what it writes of the key at hand to topics keyed so stays in its partition, all else is placed by key.
+    `performer` makes what does the effects of its states.
     """
 
     name: str
@@ -42,6 +60,8 @@ class Service:
     edges: tuple[str, ...] = ()
     edge_key: Callable[[Taken], str] | None = None
     registry: Literal["none", "live", "positioned"] = "live"
+    performer: Callable[[Settings], Performer] | None = None
+    keyed_by: str = "release id"
 
     @property
     def source(self) -> str:

@@ -69,6 +69,12 @@ class DoorSettings(BaseModel):
         return f"{'https' if self.tls_certfile else 'http'}://{host}:{self.port}"
 
 
+class DeliverySettings(BaseModel):
+    """Deliveries to push endpoints."""
+
+    at_once: int = Field(default=512, ge=1, le=10_000, description="attempts of one process, at the same time")
+
+
 class Settings(BaseSettings):
     """What all services and the command line share."""
 
@@ -77,6 +83,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     clock: ClockSettings = ClockSettings()
     door: DoorSettings = DoorSettings()
+    deliveries: DeliverySettings = DeliverySettings()
     partitions: int = Field(default=6, ge=1, le=1024, description="of internal topics; fixed when provisioned")
     data: Path = Field(default=Path(".herald"), description="data directory of the embedded Kafka and of `herald up`")
     http_host: str = Field(default="127.0.0.1", description="where metrics and health are served")

@@ -6,12 +6,14 @@ Opening follows the order that exactly-once stands on: fence the older owner, re
 import asyncio
 import random
 import time
+from collections.abc import Iterable
 
 from aiokafka import TopicPartition
 
 from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection
+from services.kernel.effects import Effects, Outside
 from services.kernel.horizon import Horizon, LogEnds, Source
 from services.kernel.inbox import Inbox, Item
 from services.kernel.ledger import REGISTRY_TOPIC, Ledger, OutputTooLarge
@@ -22,6 +24,9 @@ from services.kernel.state import StateLost, restore
 from services.kernel.transaction import Transactions
 
 CLOSE_SECONDS = 3.0
+DRAIN_SECONDS = 4.0
+"""So long a shard that closes waits for what it has begun outside: both together less than a rebalance may take."""
+
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 LONGEST_WAIT = 3600.0
 
@@ -44,6 +49,7 @@ class Shard:
         registry: LiveRegistry | None,
         consumer: Source,
         log_ends: LogEnds,
+        outside: Outside | None = None,
     ) -> None:
         self.service = service
         self.number = number
@@ -55,6 +61,7 @@ class Shard:
         self._registry = registry
         self._consumer = consumer
         self._log_ends = log_ends
+        self._effects = Effects(outside, self._wake, lambda: self.open) if outside is not None else None
         self._given: dict[str, int] = {}
         self._woken = asyncio.Event()
         self._stopping = False
@@ -76,19 +83,28 @@ class Shard:
         self._stopping = True
         self._woken.set()
         if self._task is not None:
-            done, _ = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
+            patience = CLOSE_SECONDS + (DRAIN_SECONDS if self._effects is not None else 0)
+            done, _ = await asyncio.wait([self._task], timeout=patience)
             if not done:
                 self._task.cancel()
                 await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
         metrics.SHARD_OWNED.labels(self._label).set(0)
 
     async def _supervise(self) -> None:
+        try:
+            await self._live()
+        finally:
+            if self._effects is not None:
+                await self._effects.settle(0)
+
+    async def _live(self) -> None:
         backoff = FIRST_BACKOFF
         while not self._stopping:
             try:
                 await self._reopen()
                 backoff = FIRST_BACKOFF
                 await self._work()
+                await self._drain()
             except (StateLost, PositionOutOfBounds) as error:
                 self._show(error)
                 backoff = LONGEST_BACKOFF
@@ -143,6 +159,9 @@ class Shard:
         self._consumer.resume(*self.sources.values())
         metrics.SHARD_OPEN.labels(self._label).set(1)
         metrics.RESTORE_SECONDS.observe(time.monotonic() - began)
+        if self._effects is not None:
+            self._effects.take_back()
+            self._begin_effects(ledger.states)
         self._count()
         log.info("shard_open", shard=self.number, keys=len(ledger.states), positions=starts)
 
@@ -214,6 +233,9 @@ class Shard:
             if ledger.sweeping:
                 ledger.sweep()
                 continue
+            if self._effects is not None and (done := self._effects.next()) is not None:
+                ledger.take_outcome(*done, self._clock.now())
+                continue
             head, timer = inbox.head(), ledger.next_timer()
             now = self._clock.now()
             if timer is not None and timer[1].due_at <= now and (head is None or head.at > timer[1].due_at):
@@ -276,8 +298,32 @@ class Shard:
         outputs, began = [*ledger.draft.outputs, *ledger.closing_records()], time.monotonic()
         await transactions.write(outputs)
         self._account(len(outputs), time.monotonic() - began)
+        changed = list(ledger.draft.states)
         ledger.confirm()  # only now is the new state shown
+        if self._effects is not None:
+            self._effects.committed()
+            self._begin_effects(changed)
         self._count()
+
+    def _begin_effects(self, keys: Iterable[str]) -> None:
+        assert self._effects is not None  # noqa: S101 - the caller has looked
+        for key in keys:
+            state = self._ledger.states.get(key)
+            if state is not None:
+                self._effects.start(key, state.effects(), self._ledger.registry)
+
+    async def _drain(self) -> None:
+        """What has begun outside ends, bounded in time, and its outcomes are committed before others take the shard."""
+        if self._effects is None:
+            return
+        await self._effects.settle(DRAIN_SECONDS)
+        while (done := self._effects.next()) is not None:
+            self._ledger.take_outcome(*done, self._clock.now())
+        if self._ledger.draft:
+            await self._commit()
+
+    def _wake(self) -> None:
+        self._woken.set()
 
     def _account(self, records: int, seconds: float) -> None:
         draft = self._ledger.draft

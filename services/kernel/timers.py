@@ -49,7 +49,7 @@ class Timers:
             timer = self._current.get(key)
             if timer != Timer(due_at, name, about):
                 heapq.heappop(self._heap)
-            elif self.parked.get(key) == timer.cause(key):
+            elif key in self.parked and self.parked[key] == timer.cause(key):
                 heapq.heappop(self._heap)
                 del self._current[key]
             else:

@@ -1,1 +1,1 @@
-"""Notifier: reads `windows`, `reminders`, `acknowledgements`; decides whom to tell; emits `alerts` and disclosures."""
+"""Notifier: reads `windows`, `reminders`, answers and outcomes; decides whom to tell; emits `alerts`, `deliveries`."""

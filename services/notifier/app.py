@@ -1,6 +1,6 @@
-"""Wires the notifier: reads `windows`, `reminders`, `acknowledgements`, and each registry version in its order."""
+"""Wires the notifier: reads windows, reminders, answers, what came of deliveries, and each registry version."""
 
-from schemas.topics import ACKNOWLEDGEMENTS, REMINDERS, WINDOWS
+from schemas.topics import ACKNOWLEDGEMENTS, DELIVERY_OUTCOMES, REMINDERS, WINDOWS
 from services.kernel.service import Input, Service
 from services.notifier.decide import decide, evolve
 from services.notifier.state import NotifierState
@@ -14,6 +14,7 @@ SERVICE = Service(
         Input("windows", WINDOWS),
         Input("acknowledgements", ACKNOWLEDGEMENTS),
         Input("reminders", REMINDERS),
+        Input("delivery-outcomes", DELIVERY_OUTCOMES),
     ),
     registry="positioned",
 )

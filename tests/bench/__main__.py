@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.embedded.broker import Broker
-from tests.bench import door, latency, material, throughput
+from tests.bench import delivering, door, latency, material, throughput
 from tests.bench.plot import plot
 from tests.bench.streams import Unavailable, compiled
 
@@ -98,11 +98,29 @@ async def doors(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any
     return rows
 
 
+async def couriers(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """Webhooks a second of one delivery worker and of a bare loop, taking turns."""
+    found = await delivering.run(bootstrap, "courier.", folder, rounds)
+    ratios = sorted(h / b for h, b in zip(found[delivering.HERALD], found[delivering.BARE], strict=True))
+    return [
+        {
+            "race": "deliveries by webhook",
+            "unit": "deliveries/s",
+            "herald": statistics.median(found[delivering.HERALD]),
+            "peers": {delivering.BARE: statistics.median(found[delivering.BARE])},
+            "ratios": {delivering.BARE: statistics.median(ratios)},
+            "spread": [ratios[0], ratios[-1]],
+        }
+    ]
+
+
 async def races(bootstrap: str, folder: Path, rounds: int, only: str) -> list[dict[str, Any]]:
     """Everything that `only` names."""
     rows = await backlogs(bootstrap, folder, rounds, only)
     if only in "door":
         rows += await doors(bootstrap, folder, rounds)
+    if only in "deliveries by webhook":
+        rows += await couriers(bootstrap, folder, rounds)
     if only in "announce to alert":
         more, samples = await latencies(bootstrap, folder, rounds)
         rows += more

@@ -13,11 +13,15 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from schemas.alert import AlertIssued
+from schemas.delivery import DeliveryRequested, DeliverySucceeded, delivery_id
+from schemas.envelope import encode
 from schemas.registry import Registry
 from services.kernel.credential_log import Token, issue, issued, revoke
 from services.kernel.registry_log import publish
 from tests.broker.doorway import DAY, TLS, Door, opened
 
+ENDPOINT = "hook"
 LABS, AGENCIES, LEFT = ("aurora", "aurora-2"), ("cisa", "cisa-ics"), "left"
 EVERYBODY = (*LABS, *AGENCIES)
 NONE = "nobody-at-all"
@@ -64,7 +68,7 @@ class Scene:
                 body = await _first_events(answer, self.alerts[who])
             else:
                 body = (await answer.aread()).decode()
-        says = method == "POST" and not path.endswith("/link")
+        says = method == "POST" and not path.endswith(("/link", "/replay"))
         self.said[who] += says and (answer.is_success or "wait=" in path)
         body = re.sub(r'"request_id":"[^"]*"', "", body)
         return Answer(answer.status_code, frozenset(answer.headers), f"{answer.headers.get('location', '')}\n{body}")
@@ -118,6 +122,33 @@ def release(name: str, *agencies: str) -> dict[str, Any]:
     }
 
 
+async def pushed(door: Door, agency: str) -> None:
+    """Has all that an agency was told asked for on its endpoint, and waits until it can look at that."""
+    said = (await door.get(agency, "/v1/alerts?limit=1000")).json()["alerts"]
+    alerts = [AlertIssued.model_validate_json(json.dumps(one["data"])) for one in said]
+    now = datetime.now(UTC)
+    where: dict[str, Any] = {"agency": agency, "endpoint": ENDPOINT}
+    producer = door.deployment.connection.producer()
+    await producer.start()
+    for alert in alerts:
+        name = delivery_id(alert.alert_id, agency, ENDPOINT)
+        about: dict[str, Any] = {"release_id": alert.release_id, "alert_id": alert.alert_id, "sequence": alert.sequence}
+        about |= {"kind": alert.kind, "exercise": alert.exercise, "attempts": 1, "delivery_id": name, **where}
+        for data in (
+            DeliveryRequested(**where, delivery_id=name, tier="watch", alert=alert, requested_at=now),
+            DeliverySucceeded(**about, at=now, requested_at=now, seconds=0.1, answer="200"),
+        ):
+            event = encode(data.stamped(cause=name, ordinal=0, source="/services/test", time=now))
+            topic = door.deployment.connection.topic(data.topics()[0])
+            await producer.send_and_wait(topic, event, key=data.subject().encode())
+    await producer.stop()
+    for _ in range(600):
+        if len((await door.get(agency, "/v1/deliveries?status=taken")).json()["deliveries"]) == len(alerts):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the deliveries of {agency} are not shown")
+
+
 async def _furnish(scene: Scene) -> None:
     door, ids, alerts = scene.door, {}, {}
     for name, (lab, audience) in RELEASES.items():
@@ -137,13 +168,17 @@ async def _furnish(scene: Scene) -> None:
     scene.objects = {
         "release": {"aurora": ids["only-cisa"], "aurora-2": ids["only-ics"], NONE: nothing},
         "alert": {**own, NONE: nothing},
+        "delivery": {**{agency: delivery_id(own[agency], agency, ENDPOINT) for agency in own}, NONE: nothing},
         "event": {one: f"event-of-{one}" for one in known},
         "source": {one: f"/{'labs' if one in (*LABS, NONE) else 'agencies'}/{one}" for one in known},
     }
     scene.secrets = {name: {name} for name in (*RELEASES, *EVERYBODY, LEFT)}
     scene.secrets |= {ids[name]: {name} for name in RELEASES} | {f"Model {name}": {name} for name in RELEASES}
     scene.secrets |= {alert_id: {*key} for key, alert_id in alerts.items()}
+    scene.secrets |= {delivery_id(alert_id, key[1], ENDPOINT): {*key} for key, alert_id in alerts.items()}
     scene.alerts.update(agency for _, agency in alerts)
+    for agency in ANSWERED:
+        await pushed(door, agency)
 
 
 async def _told(door: Door, agency: str, release_id: str) -> str:
@@ -167,8 +202,11 @@ async def _first_events(answer: httpx.Response, count: int) -> str:
 
 def _registry(version: int, who: Collection[str]) -> Registry:
     base = {"version": version, "namespace": "6d1f3c1e-6f0e-4b5c-9c39-1d0a5b1d7c55"}
-    named = {name: {"name": name.title()} for name in who}
+    named: dict[str, dict[str, Any]] = {name: {"name": name.title()} for name in who}
     labs = {name: entry for name, entry in named.items() if name in LABS}
     agencies = {name: entry for name, entry in named.items() if name not in LABS}
+    hook = {"channel": "webhook", "tier": "watch", "url": "https://192.0.2.1/", "secrets": ["env:NOT_SET"]}
+    for agency in agencies.values():
+        agency["endpoints"] = {ENDPOINT: hook}
     gone = {} if LEFT in who else {LEFT: "2027-01-01T00:00:00Z"}
     return Registry.model_validate_json(json.dumps(base | {"labs": labs, "agencies": agencies, "offboarded": gone}))

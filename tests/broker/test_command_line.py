@@ -169,5 +169,20 @@ def test_a_change_that_discloses_a_live_window_says_so_first(desk: Desk) -> None
     assert "would newly disclose aurora-labs/disclosed (scheduled) to newcomer" in done.stderr
 
 
+def test_apply_refuses_a_secret_that_is_unknown_here_unless_told_that_it_stands_elsewhere(desk: Desk) -> None:
+    found = desk.objects("registry", "show")[0]
+    kept = {name: found[name] for name in ("labs", "agencies", "capabilities", "policy")}
+    endpoint = {"channel": "webhook", "tier": "watch", "url": "https://desk.caisi.example/", "secrets": ["env:NOWHERE"]}
+    kept["agencies"]["caisi"]["endpoints"] = {"desk": endpoint}
+    (desk.folder / "endpoint.yaml").write_text(json.dumps(kept))
+    refused = herald("registry", "apply", str(desk.folder / "endpoint.yaml"), "--yes", **desk.env)
+    assert refused.returncode == 2
+    assert "agencies.caisi.endpoints.desk.secrets.0: unknown secret: the variable NOWHERE is not set" in refused.stderr
+    shown = herald("registry", "apply", str(desk.folder / "endpoint.yaml"), "--no-secrets", **desk.env)
+    assert shown.returncode == 2
+    assert "+ agencies.caisi.endpoints.desk: webhook for watch" in shown.stderr
+    assert "say --yes" in shown.stderr
+
+
 def test_dead_letters_are_listed_without_their_content(desk: Desk) -> None:
     assert desk.objects("dead-letters", "list") == []

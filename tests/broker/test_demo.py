@@ -14,6 +14,13 @@ from services.cli.demo.scenario import FILES
 from services.embedded.broker import Broker
 
 KCAT = shutil.which("kcat") or shutil.which("kafkacat")
+PUSHED = {
+    "webhook caisi": "2 of 2, each once",
+    "webhook cisa": "8 of 8, each once",
+    "e-mail caisi": "7 of 7, each once",
+    "e-mail dod": "17 of 17, each once",
+}
+"""What `expected.yaml` has for the tiers of those endpoints: of caisi's alerts, its lead's tickets take escalations."""
 
 
 @pytest.mark.timeout(200)
@@ -28,6 +35,7 @@ def test_the_demo_finds_what_was_expected_and_a_plain_consumer_sees_the_alerts_o
     assert (summary["refused"], summary["dead_letters"]) == (3, 1)
     assert (summary["reminders"], summary["escalations"]) == (4, 2)
     assert set(summary["announce_to_alert_ms"]) == {"p50", "p99"}
+    assert {name: said for name, said in summary.items() if " " in name} == PUSHED
     if KCAT is None:
         assert not os.environ.get("CI"), "kcat is missing: apt-get install kcat"
         pytest.skip("kcat is missing: install it (Debian: apt-get install kcat) to have a third party's consumer look")

@@ -41,6 +41,9 @@ TABLE: dict[Route, Row] = {
     ("GET", "/v1/windows"): Row(AGENCIES, None, 200),
     ("POST", "/v1/alerts/{alert_id}/acknowledgement"): Row(AGENCIES, "alert", 202),
     ("POST", "/v1/alerts/{alert_id}/link"): Row(AGENCIES, "alert", 200),
+    ("GET", "/v1/deliveries"): Row(AGENCIES, None, 200),
+    ("GET", "/v1/deliveries/{delivery_id}"): Row(AGENCIES, "delivery", 200),
+    ("POST", "/v1/deliveries/{delivery_id}/replay"): Row(AGENCIES, "delivery", 202),
 }
 ELSEWHERE = {("POST", "/v1/tokens"), ("GET", "/v1/calendar.ics")}
 """No token of this matrix opens or closes these; what does has a test of its own: `test_agencies` for the calendar."""
@@ -120,6 +123,15 @@ async def test_in_the_end_every_edge_holds_what_its_owner_said_and_nothing_else(
         topic = f"{'releases' if who in LABS else 'acks'}.{who}"
         sources = Counter(event["source"] for event in await scene.door.deployment.events(topic))
         assert sources == {scene.objects["source"][who]: scene.said[who]}, who
+
+
+async def test_in_the_end_only_whose_deliveries_they_are_have_had_them_sent_again(scene: Scene) -> None:
+    events = await scene.door.deployment.events("deliveries", scene.door.deployment.partitions)
+    asked = [(e["data"]["agency"], e["data"]["delivery_id"]) for e in events if e["source"] == "/services/door"]
+    audit = [event["data"] for event in await scene.door.deployment.events("audit")]
+    noted = [(entry["participant"], entry["target"]) for entry in audit if entry["action"] == "delivery.retry"]
+    assert set(asked) <= set(scene.objects["delivery"].items())
+    assert sorted(noted) == sorted(asked)
 
 
 async def _ask(scene: Scene, who: str, route: Route, owner: str | None) -> Answer:

@@ -52,9 +52,9 @@ TOPICS = (
     "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury "
     "alerts.cisa alerts.cisa-ics alerts.treasury "
     "receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics receipts.treasury "
-    "releases acks announcements windows alerts acknowledgements reminders dead-letters replays registry "
-    "registry-versions credentials audit "
-    "state.gateway state.announcements state.windows state.notifier state.acknowledgements"
+    "releases acks announcements windows alerts acknowledgements reminders deliveries delivery-outcomes dead-letters "
+    "replays registry registry-versions credentials audit "
+    "state.gateway state.announcements state.windows state.notifier state.deliveries state.acknowledgements"
 )
 
 READS = {
@@ -65,12 +65,15 @@ READS = {
     "registry-versions replays state.gateway",
     "service.announcements": "releases registry-versions replays state.announcements",
     "service.windows": "announcements registry-versions replays state.windows",
-    "service.notifier": "windows reminders acknowledgements registry-versions replays state.notifier",
+    "service.notifier": "windows reminders acknowledgements delivery-outcomes registry-versions replays state.notifier",
+    "service.deliveries": "deliveries registry-versions replays state.deliveries",
     "service.acknowledgements": "acks alerts windows replays state.acknowledgements",
     "service.door": "alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa "
-    "receipts.cisa-ics receipts.treasury announcements windows acknowledgements registry-versions credentials",
-    "service.operator": "dead-letters windows alerts registry registry-versions credentials audit state.gateway "
-    "state.announcements state.windows state.notifier state.acknowledgements",
+    "receipts.cisa-ics receipts.treasury announcements windows acknowledgements deliveries delivery-outcomes "
+    "registry-versions credentials",
+    "service.operator": "dead-letters windows alerts deliveries delivery-outcomes registry registry-versions "
+    "credentials audit state.gateway state.announcements state.windows state.notifier state.deliveries "
+    "state.acknowledgements",
 }
 WRITES = {
     "aurora-labs": "releases.aurora-labs",
@@ -81,14 +84,16 @@ WRITES = {
     "service.announcements": "announcements receipts.aurora-labs receipts.basalt-ai dead-letters state.announcements",
     "service.windows": "windows dead-letters state.windows",
     "service.notifier": "alerts alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai "
-    "dead-letters state.notifier",
+    "deliveries dead-letters state.notifier",
+    "service.deliveries": "deliveries delivery-outcomes dead-letters state.deliveries",
     "service.acknowledgements": "acknowledgements reminders receipts.cisa receipts.cisa-ics receipts.treasury "
     "dead-letters state.acknowledgements",
-    "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury audit credentials",
-    "service.operator": "replays registry registry-versions credentials audit state.gateway state.announcements "
-    "state.windows state.notifier state.acknowledgements",
+    "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury deliveries audit "
+    "credentials",
+    "service.operator": "deliveries replays registry registry-versions credentials audit state.gateway "
+    "state.announcements state.windows state.notifier state.deliveries state.acknowledgements",
 }
-SERVICES = ("gateway", "announcements", "windows", "notifier", "acknowledgements")
+SERVICES = ("gateway", "announcements", "windows", "notifier", "deliveries", "acknowledgements")
 GROUPS = [
     *[f"herald.{service}" for service in SERVICES],
     *["herald.cisa.desk", "herald.cisa-ics.desk", "herald.aurora-labs.ci", "herald.cisa", "cisa.desk", "desk"],

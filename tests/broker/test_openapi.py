@@ -10,11 +10,14 @@ import pytest
 import requests
 import schemathesis
 
+from schemas.delivery import delivery_id
+from schemas.registry import Registry
 from services.gateway.door.describe import OPENAPI
 from tests.broker.doorway import Door, opened
 from tests.broker.flow import registry
-from tests.broker.scene import release
+from tests.broker.scene import ENDPOINT, pushed, release
 from tests.scale import LONG, scaled
+from tests.unit import endpoint_world
 
 LAB, AGENCY, NOBODY = "lab-a", "agency-a", "nobody"
 CONFIG = {
@@ -64,7 +67,8 @@ def known(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Know
     """Three releases, of which one agency was told."""
     rates = {"HERALD_DOOR__BURST": "1000000", "HERALD_DOOR__REQUESTS_PER_SECOND": "1000000"}
     with asyncio.Runner() as runner, requests.Session() as session:
-        opening = opened(kafka, "openapi.", tmp_path_factory.mktemp("openapi"), registry(), (LAB, AGENCY), **rates)
+        folder = tmp_path_factory.mktemp("openapi")
+        opening = opened(kafka, "openapi.", folder, _with_endpoints(), (LAB, AGENCY), **rates)
         door = runner.run(opening.__aenter__())
         try:
             yield Known(door, session, runner.run(_furnish(door)))
@@ -89,6 +93,13 @@ def test_that_was_asked_often_enough(known: Known) -> None:
     assert known.asked >= scaled(400, 20_000)
 
 
+def _with_endpoints() -> Registry:
+    agencies = registry().agencies
+    endpoints = endpoint_world.registry().agencies["cisa"].endpoints
+    agency = agencies[AGENCY].model_copy(update={"endpoints": endpoints})
+    return registry().model_copy(update={"agencies": {**agencies, AGENCY: agency}})
+
+
 async def _furnish(door: Door) -> dict[str, str]:
     for number in range(3):
         key, said = {"Idempotency-Key": f"event-{number}"}, release(f"known-{number}", AGENCY)
@@ -98,7 +109,9 @@ async def _furnish(door: Door) -> dict[str, str]:
         alerts = (await door.get(AGENCY, "/v1/alerts")).json()["alerts"]
         if len(alerts) == 3:
             first = alerts[0]["data"]
-            return {"release_id": first["release_id"], "alert_id": first["alert_id"], "event_id": "event-0"}
+            await pushed(door, AGENCY)
+            told = {"alert_id": first["alert_id"], "delivery_id": delivery_id(first["alert_id"], AGENCY, ENDPOINT)}
+            return {"release_id": first["release_id"], "event_id": "event-0", **told}
         await asyncio.sleep(0.05)
     raise AssertionError("nobody was told")
 

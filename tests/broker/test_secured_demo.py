@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.broker.test_demo import PUSHED
+
 
 @pytest.mark.timeout(280)
 def test_with_everybody_authenticated_each_agency_gets_what_it_should_over_its_own_line(tmp_path: Path) -> None:
@@ -22,6 +24,7 @@ def test_with_everybody_authenticated_each_agency_gets_what_it_should_over_its_o
     assert (summary["lost"], summary["repeated"], summary["out_of_order"]) == (0, 0, 0)
     assert (summary["refused"], summary["dead_letters"]) == (3, 0)
     assert (summary["reminders"], summary["escalations"]) == (4, 2)
+    assert {name: said for name, said in summary.items() if " " in name} == PUSHED
     answered = {moment["who"] for moment in moments if moment["what"] == "answered received"}
     assert answered == {"caisi", "cisa", "dod", "treasury"}
     refused = {(moment["who"], moment["detail"].split(":")[0]) for moment in moments if "refused" in moment["what"]}

@@ -2,8 +2,9 @@
 
 `HERALD_TEST_STEP=commit:3:kill python -m tests.chaos.hurt windows` kills itself the third time that a shard is about
 to commit. The steps, in order: `fence`, `fenced`, `restored`, `open` of an opening, then `begin`, `send`, `sent`,
-`commit`, `committed`, `confirmed` of each transaction. What can be done: `kill` (with -9), `freeze` (until somebody
-thaws it), or a number of seconds for which that shard alone stands still. `HERALD_TEST_POISON=record:word` (or
+`commit`, `committed`, `confirmed` of each transaction; `effect` and `done` stand before and after each effect. What
+can be done: `kill` (with -9), `freeze` (until somebody thaws it), or a number of seconds for which that shard alone
+stands still. `HERALD_TEST_POISON=record:word` (or
 `timer:word`) makes the decider raise where command or state hold the word, `HERALD_TEST_WITHOUT=input` is a build that
 lacks an input, `HERALD_TEST_MAX_OUTPUTS=4` makes transactions small.
 """
@@ -22,6 +23,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.command import Command, TimerDue
 from schemas.envelope import Emitted
+from services.deliveries.perform import Courier
 from services.kernel import ledger, shard
 from services.kernel.ledger import Ledger
 from services.kernel.process import main
@@ -88,6 +90,7 @@ def arm(traps: Traps) -> None:
     _around(AIOKafkaProducer, "begin_transaction", traps, "begin", None)
     _around(AIOKafkaProducer, "send_batch", traps, "send", "sent")
     _around(AIOKafkaProducer, "commit_transaction", traps, "commit", "committed")
+    _around(Courier, "perform", traps, "effect", "done")
     confirm: Callable[[Ledger], None] = Ledger.confirm
 
     def confirmed(one: Ledger) -> None:

@@ -7,13 +7,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
+from schemas.alert import AlertIssued
 from schemas.audit import AccessAudited
 from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked
 from schemas.envelope import Data, derived_id, encode
 from schemas.topics import EVENTS
-from tests.simulation.world import World, at
+from tests.contract.example_deliveries import deliveries, with_endpoints
+from tests.simulation.world import World, at, registry
 
 WHEN = datetime(2027, 3, 1, tzinfo=UTC)
 OUTSIDE = (
@@ -54,8 +55,9 @@ def life() -> World:
     return world.send("releases.lab", "/labs/other", "release.withdrawn", {"reference": "m-2"})
 
 
-def _by_an_operator(data: Data) -> Any:
-    return data.stamped(cause=derived_id("example"), ordinal=0, source="/services/operator", time=WHEN)
+def _said(source: str, when: datetime, data: Data) -> str:
+    stamped = data.stamped(cause=derived_id("example"), ordinal=0, source=source, time=when)
+    return json.dumps(json.loads(encode(stamped)), indent=2, ensure_ascii=False) + "\n"
 
 
 def examples() -> dict[Path, str]:
@@ -66,8 +68,11 @@ def examples() -> dict[Path, str]:
         for record in records if not topic.startswith(("state.", "dead")) else ():
             event = json.loads(record.value or b"{}")
             found.setdefault(event["type"], json.dumps(event, indent=2, ensure_ascii=False) + "\n")
-    for data in OUTSIDE:
-        found[data.type] = json.dumps(json.loads(encode(_by_an_operator(data))), indent=2) + "\n"
+    first = AlertIssued.model_validate_json(json.dumps(world.alerts("all")[0]))
+    outside = [("/services/operator", WHEN, data) for data in OUTSIDE]
+    applied = [("/services/registry", WHEN, with_endpoints(registry(), WHEN))]
+    for source, when, data in (*outside, *applied, *deliveries(first)):
+        found[data.type] = _said(source, when, data)
     missing = {data.type for data in EVENTS} - found.keys()
     assert not missing, f"no example of {sorted(missing)}"
     return {EXAMPLES / f"{kind}.json": text for kind, text in found.items()}

@@ -14,6 +14,7 @@ from schemas.release_file import load
 from schemas.topics import EVENTS
 from schemas.values import AlertKind
 from services.cli.main import app
+from services.deliveries import metrics as delivery_metrics
 from services.kernel import metrics
 from services.kernel.settings import Settings
 
@@ -53,7 +54,7 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
 def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
     exist = {
         name
-        for collector in vars(metrics).values()
+        for collector in [*vars(metrics).values(), *vars(delivery_metrics).values()]
         if isinstance(collector, MetricWrapperBase)
         for family in collector.describe()
         for name in [family.name + ("_total" if family.type == "counter" else "")]

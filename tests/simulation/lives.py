@@ -12,10 +12,15 @@ from datetime import timedelta
 from typing import Any
 
 from tests.simulation.watch import Watch
-from tests.simulation.world import ORDER, World, at, registry
+from tests.simulation.world import ORDER, Fate, World, at, pushed, registry
 
 AGENCIES = ("all", "cyber", "drills", "not")
 DISPOSITIONS = ("received", "received", "participating", "declined", "finished")
+FATES: tuple[Fate | None, ...] = (
+    *(None, None, (0, None), (0.5, None), (10, None), (15, None), (300, None)),
+    *((0, "refused"), (3, "refused"), (12, "disabled"), (1, "removed"), (2, "superseded"), (2, "moot")),
+)
+"""What may become of a delivery: silence, taken at some time, or abandoned."""
 CRASHES = 0.04
 """How likely a service dies between two of its steps."""
 
@@ -25,11 +30,13 @@ class Life:
 
     def __init__(self, seed: int) -> None:
         self._dice = random.Random(seed)
-        self.world = World()
+        first = pushed() if self._dice.random() < 0.6 else registry()
+        self.world = World(first)
+        self.world.fate = lambda _: self._dice.choice(FATES)
         self.world.dies = lambda _: self._dice.random() < CRASHES
         self._watch = Watch(self.world)
         self._version = 1
-        self._known: dict[str, Any] = json.loads(registry().model_dump_json())["agencies"]
+        self._known: dict[str, Any] = json.loads(first.model_dump_json(exclude_none=True))["agencies"]
         self._gone: list[str] = []
         self._lab = self._dice.choice(["lab", "other"])
         self._exercise = self._dice.random() < 0.1
@@ -71,6 +78,7 @@ class Life:
             audience=audience,
             capabilities=dice.sample(["cyber", "biology", "unheard-of"], dice.randint(0, 2)),
             handling=dice.choice(["with care", "with more care", None]),
+            tlp=dice.choice(["TLP:AMBER", "TLP:AMBER", "TLP:RED"]),
             exercise=self._exercise if dice.random() < 0.95 else not self._exercise,
             **more,
         )
@@ -92,7 +100,9 @@ class Life:
         if self._dice.random() < 0.3 and len(self._gone) < 2:  # offboarded for good
             self._gone.append(self._dice.choice([name for name in AGENCIES if name not in self._gone]))
         agencies = {name: dict(self._known[name]) for name in AGENCIES if name not in self._gone}
-        changed = agencies[self._dice.choice(sorted(agencies))]
+        name = self._dice.choice(sorted(agencies))
+        changed, known = agencies[name], self._known[name]["endpoints"]
+        changed["endpoints"] = {each: known[each] for each in sorted(known) if self._dice.random() < 0.8}
         changed["interests"] = self._dice.choice([{}, {"capabilities": ["biology"]}, {"labs": ["other"]}])
         self.world.apply(
             registry(version=self._version, agencies=agencies, offboarded={name: at(0) for name in self._gone})

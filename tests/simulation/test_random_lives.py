@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.scale import scaled
-from tests.simulation.world import ORDER, World, at, registry
+from tests.simulation.world import ORDER, World, at, pushed
 
 DAYS = st.integers(-5, 80)
 OFFERS = st.one_of(
@@ -54,7 +54,7 @@ STEPS = st.one_of(
 
 def play(steps: list[tuple[Any, ...]], answers: bool = True) -> World:
     """Lives the steps, then lets all that is due happen."""
-    world, version = World(), 1
+    world, version = World(pushed()), 1
     for step in steps:
         match step:
             case ("announce", release_day, offer, audience, handling, capabilities):
@@ -81,8 +81,8 @@ def play(steps: list[tuple[Any, ...]], answers: bool = True) -> World:
                 world.settle()
             case ("registry", kept):
                 version += 1
-                known = json.loads(registry().model_dump_json())["agencies"]
-                world.apply(registry(version=version, agencies={name: known[name] for name in sorted(kept)}))
+                known = json.loads(pushed().model_dump_json(exclude_none=True))["agencies"]
+                world.apply(pushed(version=version, agencies={name: known[name] for name in sorted(kept)}))
     world.down.clear()
     world.settle()
     return world.until(world.now + timedelta(days=120))

@@ -8,6 +8,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.simulation.watch_endpoints import EndpointsWatch
 from tests.simulation.world import World
 
 THIRTY_DAYS = timedelta(days=30)
@@ -38,6 +39,7 @@ class Watch:
         self._sequences: dict[tuple[str, str], int] = defaultdict(int)
         self._told: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self._mirrored: dict[str, list[str]] = defaultdict(list)
+        self._endpoints = EndpointsWatch()
 
     def look(self, *, gated: bool = False) -> None:
         """Checks every record since the last look. `gated`: agencies have just spoken, and may have moved nothing."""
@@ -46,24 +48,29 @@ class Watch:
             assert self._fresh("windows", peek=True) == []
         for event in self._fresh("registry-versions"):
             self._versions[event["data"]["version"]] = event["data"]
+            self._endpoints.see_version(event["data"])
         assert self.world.logs["dead-letters"] == []
         see = {
             "announcements": self._see_announcement,
             "windows": self._see_window,
             "alerts": self._see_alert,
             "acknowledgements": self._see_acknowledgement,
+            "delivery-outcomes": self._see_outcome,
+            "deliveries": self._see_delivery,
         }
         for topic, check in see.items():
             for event in self._fresh(topic):
                 assert event["id"] not in self._ids, f"twice: {event}"
                 self._ids.add(event["id"])
                 check(event)
+        self._endpoints.look()
         for topic in [name for name in self.world.logs if name.startswith(("alerts.", "receipts."))]:
             for event in self._fresh(topic):
                 self._own(topic, event)
 
     def finish(self) -> None:
         """Checks what must hold once nothing is due any more."""
+        self._endpoints.finish()
         for (agency, _), alerts in self._told.items():
             assert alerts, agency
         for agency, alerts in self.alerts.items():
@@ -81,7 +88,7 @@ class Watch:
         for record in records:
             text = (record.value or b"").decode().lower()
             assert not any(verdict in text for verdict in VERDICTS)
-        return [json.loads(record.value or b"{}") for record in records]
+        return [json.loads(record.value or b"{}") | {"appended": record.at} for record in records]
 
     def _see_announcement(self, event: dict[str, Any]) -> None:
         said = event["data"]["announcement"]
@@ -95,6 +102,7 @@ class Watch:
         assert before is None or (window["life"], window["revision"]) >= (before["life"], before["revision"])
         assert (release_id, life) not in self._ended, "something befell a window after its end"
         self._windows[release_id] = window
+        self._endpoints.see_window(window)
         self._statements[release_id, window["revision"]] = window["statement"]
         release_at = instant(window["statement"]["trusted_partner_release_at"])
         if event["type"] == "herald.window.scheduled.v1":
@@ -123,11 +131,21 @@ class Watch:
         assert _keys(alert).isdisjoint({"audience", "agencies", "exclude"}), "an alert lists whom else it concerns"
         before.append(alert)
         self.alerts[agency].append(alert)
+        self._endpoints.see_alert(alert)
 
     def _see_acknowledgement(self, event: dict[str, Any]) -> None:
         data = event["data"]
         known = {alert["alert_id"] for alert in self.alerts[data["agency"]]}
         assert data["alert_id"] in known, "an answer to an alert that was never sent"
+        if "disposition" in data:
+            self._endpoints.see_answer(data, event["appended"])
+
+    def _see_outcome(self, event: dict[str, Any]) -> None:
+        self._endpoints.see_outcome(event["type"], event["data"], event["appended"])
+
+    def _see_delivery(self, event: dict[str, Any]) -> None:
+        assert event["subject"] == f"{event['data']['agency']}/{event['data']['endpoint']}"
+        self._endpoints.see_delivery(event["type"], event["data"])
 
     def _own(self, topic: str, event: dict[str, Any]) -> None:
         """An agency's or lab's own topic: nothing of anybody else's."""

@@ -3,6 +3,7 @@
 Every record goes through bytes, as it does over Kafka. One partition stands for all.
 """
 
+import heapq
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.command import State
-from schemas.envelope import encode
+from schemas.delivery import Abandon, DeliveryAbandoned, DeliverySucceeded
+from schemas.envelope import Data, encode
 from schemas.registry import Registry
 from services.acknowledgements.app import SERVICE as ACKNOWLEDGEMENTS
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
@@ -26,6 +28,8 @@ from services.windows.app import SERVICE as WINDOWS
 ORDER = (GATEWAY, ANNOUNCEMENTS, WINDOWS, NOTIFIER, ACKNOWLEDGEMENTS)
 START = datetime(2027, 3, 1, tzinfo=UTC)
 NAMESPACE = "6d1f3c1e-6f0e-4b5c-9c39-1d0a5b1d7c55"
+Fate = tuple[float, Abandon | None]
+"""After how many minutes an endpoint has taken what it was asked to deliver; or why that is abandoned."""
 
 
 def day(number: float) -> datetime:
@@ -52,6 +56,27 @@ def registry(**changes: Any) -> Registry:
         "capabilities": {"cyber": "finds weaknesses", "biology": "designs", "autonomy": "goes on"},
     }
     return Registry.model_validate_json(json.dumps(base | changes))
+
+
+def endpoints() -> dict[str, dict[str, Any]]:
+    """Where each agency is told besides its topic: `all` in two tiers, `cyber` in one, the others nowhere."""
+    hook = {"channel": "webhook", "url": "https://desk.example/hook", "secrets": ["env:HOOK"]}
+    return {
+        "all": {
+            "desk": {"tier": "watch"} | hook,
+            "mail": {"tier": "watch", "channel": "email", "to": "desk@all.example", "kinds": ["opened", "closed"]},
+            "chat": {"tier": "lead", "channel": "slack", "url": "env:CHAT"},
+            "lead": {"tier": "lead"} | hook,
+        },
+        "cyber": {"thin": {"tier": "watch", "content": "thin"} | hook},
+    }
+
+
+def pushed(**changes: Any) -> Registry:
+    """The registry, with endpoints."""
+    agencies = json.loads(registry().model_dump_json(exclude_none=True))["agencies"]
+    found = {name: agency | {"endpoints": endpoints().get(name, {})} for name, agency in agencies.items()}
+    return registry(**{"agencies": found} | changes)
 
 
 def release(**changes: Any) -> dict[str, Any]:
@@ -85,6 +110,7 @@ class Record:
 class World:
     """All services, one shard each."""
 
+    first: Registry = field(default_factory=registry)
     now: datetime = START
     began: datetime = START
     logs: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
@@ -92,11 +118,14 @@ class World:
     down: set[str] = field(default_factory=set)
     dies: Callable[[str], bool] = lambda _: False
     """Asked between any two steps of any service: whether it crashes there."""
+    fate: Callable[[dict[str, Any]], Fate | None] = lambda _: None
+    """Asked of each request to deliver; None: silence."""
+    _fates: list[tuple[datetime, int, Abandon | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for service in ORDER:
             self.ledgers[service.name] = Ledger(service, 0, Restored())
-        self.apply(registry())
+        self.apply(self.first)
 
     # ---- what people do
 
@@ -127,6 +156,23 @@ class World:
         data = {"alert_id": alert or last["alert_id"], "release_id": last["release_id"], "disposition": disposition}
         return self.send(f"acks.{agency}", f"/agencies/{agency}", "acknowledgement.submitted", data, event_id)
 
+    def outcome(self, request: dict[str, Any], abandoned: Abandon | None = None) -> "World":
+        """An endpoint takes what it was asked to deliver, or it is abandoned."""
+        alert = request["alert"]
+        named: dict[str, Any] = {name: request[name] for name in ("agency", "endpoint", "delivery_id")}
+        named |= {name: alert[name] for name in ("release_id", "alert_id", "sequence", "kind", "exercise")}
+        named |= {"attempts": 1, "at": self.now}
+        if abandoned is not None:
+            return self.tell("delivery-outcomes", DeliveryAbandoned(**named, reason=abandoned))
+        return self.tell("delivery-outcomes", DeliverySucceeded(**named, requested_at=self.now, seconds=0.1))
+
+    def tell(self, topic: str, data: Data) -> "World":
+        """A service that is not simulated writes an event."""
+        cause = f"{topic} {len(self.logs[topic])}"
+        event = data.stamped(cause=cause, ordinal=0, source="/services/deliveries", time=self.now)
+        self._append(topic, (event.subject or "").encode(), encode(event))
+        return self.settle()
+
     def send(
         self, topic: str, source: str, kind: str, data: dict[str, Any], event_id: str | None = None, **more: Any
     ) -> "World":
@@ -145,10 +191,13 @@ class World:
         target = day(instant) if isinstance(instant, int | float) else instant
         while True:
             dues = [t[1].due_at for name, ledger in self._up() if (t := ledger.next_timer()) is not None]
-            due = min(dues, default=None)
+            due = min([*dues, *(at for at, _, _ in self._fates[:1])], default=None)
             if due is None or due > target:
                 break
             self.now = max(self.now, due)
+            while self._fates and self._fates[0][0] <= self.now:
+                _, number, abandoned = heapq.heappop(self._fates)
+                self.outcome(json.loads(self.logs["deliveries"][number].value or b"{}")["data"], abandoned)
             self.settle()
         self.now = max(self.now, target)
         return self.settle()
@@ -202,6 +251,22 @@ class World:
     def acknowledgements(self, kind: str = "recorded") -> list[dict[str, Any]]:
         """What was recorded, or overdue."""
         return [event["data"] for event in self.events("acknowledgements", kind)]
+
+    def requests(self, endpoint: str = "") -> list[dict[str, Any]]:
+        """What endpoints (`agency/endpoint`, or its beginning) were asked to deliver."""
+        events = self.events("deliveries", "delivery.requested")
+        return [event["data"] for event in events if event["subject"].startswith(endpoint)]
+
+    def asked(self, agency: str) -> list[str]:
+        """What an agency's endpoints were asked, in short: `desk scheduled`, `mail not 1: acknowledged`."""
+        said = []
+        for event in self.events("deliveries"):
+            data = event["data"]
+            if data["agency"] == agency and "alert" in data:
+                said.append(f"{data['endpoint']} {data['alert']['kind']}")
+            elif data["agency"] == agency:
+                said.append(f"{data['endpoint']} not {data['sequence']}: {data['reason']}")
+        return said
 
     # ---- the order of work
 
@@ -260,3 +325,8 @@ class World:
 
     def _append(self, topic: str, key: bytes, value: bytes | None) -> None:
         self.logs[topic].append(Record(self.now, key, value))
+        if topic == "deliveries" and value is not None and b'"delivery_id"' in value:
+            fate = self.fate(json.loads(value)["data"])
+            if fate is not None:
+                number = len(self.logs[topic]) - 1
+                heapq.heappush(self._fates, (self.now + timedelta(minutes=fate[0]), number, fate[1]))

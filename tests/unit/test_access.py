@@ -73,7 +73,28 @@ def test_no_services_transactional_ids_hold_anothers() -> None:
 def test_announcements_and_windows_have_no_way_to_or_from_acknowledgements() -> None:
     for service in ("announcements", "windows"):
         for grant in PLAN[SERVICE_OWNER + service]:
-            assert not {"acks", "alerts", "acknowledgements", "reminders"} & set(grant.name.split(".")), grant
+            names = set(grant.name.split("."))
+            assert not {"acks", "alerts", "acknowledgements", "reminders", "deliveries", "delivery-outcomes"} & names
+
+
+def test_deliveries_is_asked_by_the_notifier_and_itself_answers_with_outcomes_and_has_nothing_else() -> None:
+    assert set(PLAN[SERVICE_OWNER + "deliveries"]) == {
+        Grant("topic", "herald.deliveries", "literal", ("describe", "read", "write")),
+        Grant("topic", "herald.delivery-outcomes", "literal", ("describe", "write")),
+        Grant("topic", "herald.registry-versions", "literal", ("describe", "read")),
+        Grant("topic", "herald.replays", "literal", ("describe", "read")),
+        Grant("topic", "herald.dead-letters", "literal", ("describe", "write")),
+        Grant("topic", "herald.state.deliveries", "literal", ("describe", "read", "write")),
+        Grant("group", "herald.deliveries", "literal", ("describe", "read")),
+        Grant("transactional-id", "herald.deliveries-", "prefixed", ("describe", "write")),
+    }
+    for operation, topic, owners in (
+        ("write", "herald.deliveries", ["service.notifier", "service.deliveries", DOOR, OPERATOR]),
+        ("read", "herald.deliveries", ["service.deliveries", DOOR, OPERATOR]),
+        ("write", "herald.delivery-outcomes", ["service.deliveries"]),
+        ("read", "herald.delivery-outcomes", ["service.notifier", DOOR, OPERATOR]),
+    ):
+        assert [owner for owner in PLAN if topic in topics(owner, operation)] == owners, (operation, topic)
 
 
 def test_each_service_has_its_own_state_only_and_answers_only_whom_it_decides_about() -> None:

@@ -1,12 +1,14 @@
 """Files that people write: releases and the registry, YAML or JSON, with line, field and remedy."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from schemas import registry_file, release_file
 from schemas.registry import Registry
+from schemas.registry_diff import differences
 from schemas.yaml_file import FileError
 from tests.simulation.world import registry, release
 
@@ -98,6 +100,21 @@ def test_the_registry_of_the_project_is_sound() -> None:
     assert registry_file.load((ROOT / "deploy" / "demo" / "registry.yaml").read_text()).labs.keys() == found.labs.keys()
 
 
+def test_what_is_commented_out_in_the_registry_of_the_project_is_sound_too() -> None:
+    text = (ROOT / "deploy" / "registry.yaml").read_text()
+    found = registry_file.load(re.sub(r"^( *)# (?=( *)[a-z_-]+:(?!/))", r"\1", text, flags=re.MULTILINE))
+    cisa = found.agencies["cisa"]
+    assert {name: one.channel for name, one in cisa.endpoints.items()} == {
+        "desk": "webhook",
+        "desk-mail": "email",
+        "officer": "slack",
+    }
+    assert cisa.quiet_hours is not None
+    assert found.mail is not None
+    assert found.allow_networks
+    assert registry_file.load(text).agencies["cisa"].endpoints == {}
+
+
 REGISTRY = """\
 labs:
   lab-a: {name: A}
@@ -139,11 +156,47 @@ def test_differences_say_what_was_added_removed_and_changed() -> None:
         capabilities={"cyber": "said better", "biology": "designs", "autonomy": "goes on"},
         policy={"answer_within": "P2D"},
     )
-    assert registry_file.differences(before, after) == [
+    assert differences(before, after) == [
         "- labs.other",
         "~ labs.lab.name: Lab → Renamed",
         "+ agencies.new",
         "~ capabilities.cyber: finds weaknesses → said better",
         "~ policy.answer_within: P1D → P2D",
     ]
-    assert registry_file.differences(Registry(), Registry()) == []
+    assert differences(Registry(), Registry()) == []
+
+
+def test_differences_name_endpoints_relay_and_networks() -> None:
+    desk = {"channel": "webhook", "tier": "watch", "url": "https://a.example/", "secrets": ["env:ONE"]}
+    post = {"channel": "email", "tier": "lead", "to": "lead@a.example"}
+    cisa = {"name": "CISA", "tiers": ["watch", "lead"]}
+    before = registry(
+        agencies={
+            "cisa": cisa | {"endpoints": {"desk": desk, "old": desk}},
+            "gone": {"name": "Gone", "endpoints": {"desk": desk}},
+        },
+        allow_networks=["10.0.0.0/8", "fd00::/8"],
+    )
+    changed = desk | {"secrets": ["env:ONE", "env:TWO"], "url": "https://b.example/", "headers": {"X-Queue": "a"}}
+    after = registry(
+        agencies={
+            "cisa": cisa
+            | {"endpoints": {"desk": changed, "post": post}, "quiet_hours": {"begins": "22:00", "ends": "07:00"}}
+        },
+        mail={"host": "relay.example", "sender": "herald@a.example"},
+        allow_networks=["fd00::/8", "127.0.0.0/8"],
+    )
+    assert differences(before, after) == [
+        "- agencies.gone",
+        "- agencies.gone.endpoints.desk: webhook for watch",
+        "+ agencies.cisa.quiet_hours: begins 22:00, ends 07:00",
+        "+ agencies.cisa.endpoints.post: email for lead",
+        "- agencies.cisa.endpoints.old: webhook for watch",
+        "+ agencies.cisa.endpoints.desk.headers.X-Queue: a",
+        "~ agencies.cisa.endpoints.desk.secrets: env:ONE → env:ONE, env:TWO",
+        "~ agencies.cisa.endpoints.desk.url: https://a.example/ → https://b.example/",
+        "+ mail: host relay.example, port 587, security starttls, sender herald@a.example",
+        "+ allow_networks: 127.0.0.0/8",
+        "- allow_networks: 10.0.0.0/8",
+    ]
+    assert differences(after, after.model_copy(update={"allow_networks": after.allow_networks[::-1]})) == []

@@ -4,13 +4,14 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from schemas.command import Command, RegistryChanged, State, Timer
-from schemas.envelope import Emitted
+from schemas.envelope import Data, Emitted
 from schemas.topics import TOPICS
+from services.gateway.app import SERVICE as GATEWAY
 from services.kernel.assignment import assignor, shard_of_edge
 from services.kernel.clock import SystemClock
 from services.kernel.inbox import MAX_RECORDS, Inbox, Item
@@ -220,3 +221,40 @@ def test_a_registry_version_that_could_not_be_decided_for_a_key_is_decided_when_
     assert mended.draft.replays == ["decided", "refused"]
     mended.take(Item("replays", 0, 2, world.now, letter.key, b"no letter", ()))
     assert mended.draft.dead_letters[-1]["reason"] == "undecidable"
+
+
+class Said(Data):
+    """Something that a service says of a subject, on a topic."""
+
+    type: ClassVar[str] = "herald.test.said.v1"
+
+    about: str
+    topic: str
+
+    def subject(self) -> str:
+        return self.about
+
+    def topics(self) -> tuple[str, ...]:
+        return (self.topic,)
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "about", "topic", "partition"),
+    [
+        (NOTIFIER, "release", "release", "alerts", 4),
+        (NOTIFIER, "release", "release", "alerts.cisa", None),
+        (NOTIFIER, "release", "cisa/desk", "deliveries", None),
+        (GATEWAY, "releases.lab#1", "release", "releases", None),
+        (replace(NOTIFIER, keyed_by="endpoint"), "cisa/desk", "cisa/desk", "deliveries", 4),
+        (replace(NOTIFIER, keyed_by="endpoint"), "cisa/desk", "cisa/mail", "deliveries", None),
+        (replace(NOTIFIER, keyed_by="endpoint"), "cisa/desk", "release", "delivery-outcomes", None),
+    ],
+)
+def test_what_is_keyed_as_the_service_stays_in_its_partition_and_all_else_is_placed_by_key(
+    service: Service, key: str, about: str, topic: str, partition: int | None
+) -> None:
+    said = Said(about=about, topic=topic)
+    decided = replace(service, decide=lambda *_: [said], evolve=lambda state, _: state)
+    ledger = Ledger(decided, 4, Restored({key: Due(at=1)}))
+    ledger.fire(key, Timer(NOW, "due"), NOW)
+    assert [(output.topic, output.partition) for output in ledger.draft.outputs] == [(topic, partition)]

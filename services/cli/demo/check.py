@@ -2,14 +2,17 @@
 
 import statistics
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from schemas.registry import Agency
+from services.cli.demo import pushed
+from services.cli.demo.findings import Findings
 from services.cli.demo.play import Player
 from services.cli.demo.topics import Topics
 from services.kernel.connection import Connection
@@ -18,18 +21,12 @@ HEARD_SECONDS = 30.0
 """How long after the end what stands on an agency's topic may take to come over its line."""
 
 
-@dataclass(slots=True)
-class Findings:
-    """What was found, and each difference in one line."""
+async def check(
+    connection: Connection, folder: Path, player: Player, registry: Mapping[str, Agency], door: str = ""
+) -> Findings:
+    """Reads the topics from the beginning and compares them with `expected.yaml`, and what was pushed with them.
 
-    summary: dict[str, Any]
-    differences: list[str] = field(default_factory=list)
-
-
-async def check(connection: Connection, folder: Path, player: Player | None = None) -> Findings:
-    """Reads the topics from the beginning and compares them with `expected.yaml`.
-
-    With a player it compares, instead of the agencies' topics, what each agency heard over its own line.
+    Where there is a door it compares, instead of the agencies' topics, what each agency heard over its own line.
     """
     expected = yaml.safe_load((folder / "expected.yaml").read_text())
     topics = Topics(connection)
@@ -41,17 +38,24 @@ async def check(connection: Connection, folder: Path, player: Player | None = No
         letters = await topics.read("dead-letters")
         windows = await topics.read("windows")
         spoken = await topics.read_family("releases.")
+        outcomes = [event["data"] for _, event in await topics.read("delivery-outcomes")]
     finally:
         await topics.stop()
     heard = {agency: [event for _, event in records] for agency, records in alerts.items()}
+    told = {agency: [event["data"] for event in events] for agency, events in heard.items()}
     refused = [r["code"] for _, e in receipts if e["type"].endswith("refused.v1") for r in e["data"]["reasons"]]
     wanted_letters = expected["dead_letters"]
-    if player is not None:
+    if door:
         with suppress(TimeoutError):
             await player.hears({agency: len(events) for agency, events in heard.items()}, HEARD_SECONDS)
         heard = {agency: player.heard[agency] for agency in agencies}
         refused, wanted_letters = player.refused, expected["dead_letters_at_the_door"]
+    due = {name: pushed.due(agency, told[name]) for name, agency in registry.items()}
+    with suppress(TimeoutError):
+        await player.is_pushed({(a, e, one) for a in due for e in due[a] for one in due[a][e]}, HEARD_SECONDS)
+    by_push = pushed.compare(registry, told, player.pushed, outcomes, door)
     findings = _compare(agencies, heard)
+    findings.differences += by_push.differences
     seen = [event for events in heard.values() for event in events]
     for what, found, wanted in (
         ("refused", sorted(refused), sorted(expected["refused"])),
@@ -69,6 +73,7 @@ async def check(connection: Connection, folder: Path, player: Player | None = No
         "reminders": sum(e["data"].get("chase") == "reminder" for e in seen),
         "escalations": sum(e["data"].get("chase") == "escalation" for e in seen),
         "announce_to_alert_ms": _latency(spoken, alerts),
+        **by_push.summary,
     }
     return findings
 

@@ -14,9 +14,12 @@ import typer
 from schemas import registry_file
 from schemas.registry import Registry
 from services.cli import session, stack
-from services.cli.demo.check import Findings, check
+from services.cli.demo.channels import Channels
+from services.cli.demo.check import check
+from services.cli.demo.findings import Findings
 from services.cli.demo.lines import KafkaLines, Lines
-from services.cli.demo.play import Moment, Player, as_json
+from services.cli.demo.moment import Moment
+from services.cli.demo.play import Player
 from services.cli.demo.scenario import FILES, Scenario, load
 from services.embedded.supervisor import Happened, Supervisor
 from services.kernel.clock import SystemClock
@@ -49,6 +52,8 @@ def demo(
     With --secure the labs speak over HTTPS; of the agencies one reads by pages, one as a stream, two over Kafka, each
     with a token or a user of its own, and what came over these lines is compared.
 
+    Three agencies are told by webhook or e-mail as well: receivers on loopback keep what comes, and check signatures.
+
     Exit code 0 when every agency got just what it should, 1 when anything differs.
 
     Example: herald demo --json | tail -1
@@ -67,39 +72,47 @@ def demo(
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
     _summarise(findings, json_lines)
-    raise typer.Exit(1 if findings.differences else 0)
+    raise typer.Exit(findings.exit_code)
 
 
 async def _run(settings: Settings, folder: Path, kafka: stack.Kafka, json_lines: bool) -> Findings:
+    async with Channels(registry_file.load((FILES / "registry.yaml").read_text())) as channels:
+        return await _played(settings, folder, kafka, json_lines, channels)
+
+
+async def _played(
+    settings: Settings, folder: Path, kafka: stack.Kafka, json_lines: bool, channels: Channels
+) -> Findings:
     scenario = load()
     connection = Connection(kafka.settings)
     session.progress("making topics, applying the registry")
-    written = registry_file.load((FILES / "registry.yaml").read_text())
-    registry = Registry(**dict(written), version=1, applied_at=scenario.starts_from, namespace=NAMESPACE, offboarded={})
+    written = dict(channels.registry)
+    registry = Registry(**written, version=1, applied_at=scenario.starts_from, namespace=NAMESPACE, offboarded={})
     await provision(connection, settings.partitions, registry)
     await publish(connection, registry, scenario.starts_from)
     own: dict[str, dict[str, str]] = {}
+    door = ""
     lines: Lines = KafkaLines(connection, scenario.labs, scenario.agencies)
     if kafka.secured is not None:
         from services.cli.demo.enrol import enrol  # noqa: PLC0415 - other commands start quicker without it
 
         session.progress("making users, tokens and certificates")
-        own, lines = await enrol(connection, registry, scenario.ways, kafka.secured, folder)
+        own, lines, door = await enrol(connection, registry, scenario.ways, kafka.secured, folder)
+    own["deliveries"] = own.get("deliveries", {}) | channels.environment
     deaths: list[str] = []
 
     def show(happened: Happened) -> None:
         if happened.what == "died":
             deaths.append(f"{happened.name} {happened.detail}")
 
-    door_too = " and the door" if own else ""
-    session.progress(f"starting five services{door_too}, each a process of its own")
+    session.progress(f"starting six services{' and the door' if door else ''}, each a process of its own")
     services, clock = await _ready(
         lambda env: stack.supervisor(folder, connection.settings.bootstrap_servers, show, env, own), scenario
     )
     try:
-        async with Player(scenario, FILES, lines, clock, _printer(json_lines)) as player:
+        async with Player(scenario, FILES, lines, channels, clock, _printer(json_lines)) as player:
             await player.run()
-            findings = await check(connection, FILES, player if own else None)
+            findings = await check(connection, FILES, player, registry.agencies, door)
     finally:
         await services.stop()
     findings.differences += lines.failures
@@ -137,11 +150,7 @@ async def _ready(
 
 def _printer(json_lines: bool) -> Callable[[Moment], None]:
     def show(moment: Moment) -> None:
-        if json_lines:
-            print(as_json(moment), flush=True)
-            return
-        detail = f"  {moment.detail}" if moment.detail else ""
-        print(f"{moment.at:%d %b %H:%M}  {moment.who:12} {moment.what:22} {moment.about}{detail}", flush=True)
+        print(moment.as_json() if json_lines else moment, flush=True)
 
     return show
 

@@ -23,11 +23,13 @@ LASTS = timedelta(hours=1)
 
 async def enrol(
     connection: Connection, registry: Registry, ways: dict[str, Way], broker: Broker, folder: Path
-) -> tuple[dict[str, dict[str, str]], SecuredLines]:
-    """The environment of each service and of the door, and the participants' lines. Raises AccessError."""
+) -> tuple[dict[str, dict[str, str]], SecuredLines, str]:
+    """Each service's environment and the door's, the participants' lines, the door's address. Raises AccessError."""
     own = await asyncio.to_thread(environments, connection, registry, broker, folder)
     port = free()
-    own["door"]["HERALD_DOOR__PORT"] = str(port)
+    door = f"https://{LOOPBACK}:{port}"
+    for name in ("door", "deliveries"):  # whose messages carry links to the door
+        own[name]["HERALD_DOOR__PORT"] = str(port)
     access, kafka = {}, connection.settings
     for participant, way in ways.items():
         if way == "kafka":
@@ -36,9 +38,8 @@ async def enrol(
             access[participant] = Access(way, address, broker.cafile, kafka.topic_prefix, user, password)
         else:
             token = await issue(connection, participant, "demo", LASTS, datetime.now(UTC))
-            address = f"https://{LOOPBACK}:{port}"
-            access[participant] = Access(way, address, broker.cafile, kafka.topic_prefix, secret=str(token))
-    return own, SecuredLines(access)
+            access[participant] = Access(way, door, broker.cafile, kafka.topic_prefix, secret=str(token))
+    return own, SecuredLines(access), door
 
 
 def _user(connection: Connection, registry: Registry, participant: str) -> tuple[str, str]:

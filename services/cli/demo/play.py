@@ -1,43 +1,39 @@
 """Plays the scenario: labs speak, agencies answer what they hear, each over a line of its own."""
 
 import asyncio
-import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import yaml
 
-from schemas.values import rfc3339
+from services.cli.demo.channels import Channels
 from services.cli.demo.lines import Lines
+from services.cli.demo.moment import Moment
+from services.cli.demo.pushed import Pushed
 from services.cli.demo.scenario import Scenario, Step
 from services.kernel.clock import SystemClock
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One line of the time line."""
-
-    at: datetime
-    who: str
-    what: str
-    about: str
-    detail: str = ""
-
-
 class Player:
-    """The demo's labs and agencies. As a context, they listen."""
+    """The demo's labs and agencies. As a context, they listen. Who is told by push too, answers when that has come."""
 
     def __init__(
-        self, scenario: Scenario, folder: Path, lines: Lines, clock: SystemClock, show: Callable[[Moment], None]
+        self,
+        scenario: Scenario,
+        folder: Path,
+        lines: Lines,
+        channels: Channels,
+        clock: SystemClock,
+        show: Callable[[Moment], None],
     ) -> None:
         self._scenario = scenario
         self._folder = folder
         self._lines = lines
+        self._channels = channels
         self._clock = clock
         self._show = show
         self._news = asyncio.Condition()
@@ -47,18 +43,23 @@ class Player:
         """Every alert that an agency heard of, in order."""
         self.refused: list[str] = []
         """Every reason that anybody was given for a refusal."""
+        self.pushed: list[Pushed] = []
+        """Every webhook and mail, in order."""
+        self._unanswered: dict[tuple[str, str], dict[str, Any]] = {}
 
     async def __aenter__(self) -> "Player":
         await self._lines.start()
-        self._listening = asyncio.create_task(self._listen())
+        self._listening = [asyncio.create_task(self._listen()), asyncio.create_task(self._listen_for_pushes())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._listening.cancel()
-        (ended,) = await asyncio.gather(self._listening, return_exceptions=True)
+        for task in self._listening:
+            task.cancel()
+        ended = await asyncio.gather(*self._listening, return_exceptions=True)
         await self._lines.stop()
-        if isinstance(ended, Exception):
-            raise ended
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
 
     async def run(self) -> None:
         """Plays to the scenario's last day."""
@@ -71,6 +72,14 @@ class Player:
         """Waits until each agency has heard so many alerts, at most so long."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: all(len(self.heard[one]) >= count for one, count in counts.items()))
+
+    async def is_pushed(self, wanted: Collection[tuple[str, str, str]], seconds: float) -> None:
+        """Waits until each endpoint (agency, endpoint) has each alert that it is to have, at most so long."""
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(lambda: set(wanted) <= self._pushed_where())
+
+    def _pushed_where(self) -> set[tuple[str, str, str]]:
+        return {(push.agency, push.endpoint, alert) for push in self.pushed for alert in push.alerts}
 
     async def _until(self, day: float) -> None:
         instant = self._scenario.starts_from + timedelta(days=day)
@@ -147,9 +156,26 @@ class Player:
         self._tell(agency, alert["kind"], f"{content.get('lab', '')}/{reference}", detail)
         wanted = self._scenario.behaviour(agency, reference)
         if alert.get("asks") and wanted in {"at-once", chase}:
-            await self._answer(agency, alert, "received")
-            if self._scenario.participating.get(agency) == reference:
-                await self._answer(agency, alert, "participating")
+            self._unanswered[agency, alert["alert_id"]] = alert
+            if not self._channels.serve(agency) or any(alert["alert_id"] in push.alerts for push in self.pushed):
+                await self._answer_now(agency, alert["alert_id"])
+
+    async def _listen_for_pushes(self) -> None:
+        async for push in self._channels.heard():
+            self.pushed.append(push)
+            async with self._news:
+                self._news.notify_all()
+            self._tell(push.agency, f"by {push.way}", push.about, push.fault)
+            for alert in push.alerts:
+                await self._answer_now(push.agency, alert)
+
+    async def _answer_now(self, agency: str, alert_id: str) -> None:
+        alert = self._unanswered.pop((agency, alert_id), None)
+        if alert is None:
+            return
+        await self._answer(agency, alert, "received")
+        if self._scenario.participating.get(agency) == self._references[alert["release_id"]]:
+            await self._answer(agency, alert, "participating")
 
     async def _answer(self, agency: str, alert: dict[str, Any], disposition: str) -> None:
         data = {"alert_id": alert["alert_id"], "release_id": alert["release_id"], "disposition": disposition}
@@ -174,16 +200,3 @@ class Player:
 
     def _tell(self, who: str, what: str, about: str, detail: str = "") -> None:
         self._show(Moment(self._clock.now(), who, what, about, detail))
-
-
-def as_json(moment: Moment) -> str:
-    """A moment as one JSON object."""
-    return json.dumps(
-        {
-            "at": rfc3339(moment.at),
-            "who": moment.who,
-            "what": moment.what,
-            "about": moment.about,
-            "detail": moment.detail,
-        }
-    )

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from services.gateway.door import acknowledging, agencies, calendar, labs, links, page, problem, publishing
+from services.gateway.door import acknowledging, agencies, calendar, deliveries, labs, links, page, problem, publishing
 from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
@@ -17,6 +17,7 @@ from services.gateway.door.guard import Guard
 from services.gateway.door.identity import Gatekeeper
 from services.gateway.door.writer import Writer
 from services.gateway.model.database import migrate, open_database
+from services.gateway.model.delivery_reading import DeliveryReading
 from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
 from services.kernel.clock import SystemClock
@@ -35,6 +36,7 @@ def routes() -> FastAPI:
     app.include_router(labs.router, tags=["labs"])
     app.include_router(publishing.router, tags=["labs"])
     app.include_router(agencies.router, tags=["agencies"])
+    app.include_router(deliveries.router, tags=["agencies"])
     app.include_router(links.router, tags=["agencies"])
     app.include_router(calendar.router, tags=["agencies"])
     app.include_router(acknowledging.router)
@@ -61,6 +63,8 @@ def door(settings: Settings) -> FastAPI:
     state.edge = Edge(connection, writer, state.directory, state.projector, state.reading, state.audit, state.stopping)
     state.gatekeeper = Gatekeeper(state.directory, settings.door)
     state.publishing = publishing.Publishing(connection, state.directory, state.audit)
+    state.deliveries = DeliveryReading(engine)
+    state.replays = deliveries.Replays(connection, writer, state.directory, state.audit, state.clock)
     state.links = links.Links(settings, state.directory, state.clock)
 
     @asynccontextmanager

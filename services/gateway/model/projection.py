@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Executable
 
 from schemas.acknowledgement import AcknowledgementRecorded
+from services.gateway.model.delivery_rows import OUTCOMES, REQUESTS, of_outcome, of_request
 from services.gateway.model.tables import ANNOUNCEMENTS, ANSWERS, EDGE_EVENTS, WINDOWS
 
-INTERNAL = ("announcements", "windows", "acknowledgements")
-"""Projected by release; the edges `alerts.<agency>` and `receipts.<participant>` are kept event by event."""
+INTERNAL = ("announcements", "windows", "acknowledgements", REQUESTS, OUTCOMES)
+"""By release or by delivery; the edges `alerts.<agency>` and `receipts.<participant>` are kept event by event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Recorded:
     """A record of a topic, by the contract's name of it."""
 
     topic: str
+    partition: int
     offset: int
     appended_ms: int
     value: bytes
@@ -45,6 +47,10 @@ def changes(record: Recorded) -> list[Executable]:
             return []  # silence
         row = {column.name: event["data"][column.name] for column in ANSWERS.columns}
         return _replaced(ANSWERS, row)
+    if record.topic == REQUESTS:
+        return of_request(event, record.appended_ms)
+    if record.topic == OUTCOMES:
+        return of_outcome(event, record.partition, record.offset, record.appended_ms)
     row = {
         "topic": record.topic,
         "offset": record.offset,

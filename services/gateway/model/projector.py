@@ -122,7 +122,8 @@ class Projector:
                 if moved.rowcount != 1:
                     raise Overtaken
                 for record in records:
-                    await self._take(database, Recorded(topic, record.offset, record.timestamp, record.value or b""))
+                    where = (topic, record.partition, record.offset)
+                    await self._take(database, Recorded(*where, record.timestamp, record.value or b""))
         except IntegrityError:
             raise Overtaken from None
         self._next[source] = following

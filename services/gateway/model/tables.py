@@ -60,3 +60,33 @@ EDGE_EVENTS = Table(
     Index("edge_events_by_time", "topic", "appended_ms"),
 )
 """Everything on `alerts.<agency>` and `receipts.<participant>`, as it was sent."""
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("delivery_id", String, primary_key=True),
+    Column("agency", String, nullable=False),
+    Column("endpoint", String, nullable=False),
+    # Of `deliveries`: the first and the last request, as Kafka took them, and what the last one says.
+    Column("first_ms", BigInteger),
+    Column("requested_ms", BigInteger),
+    Column("request", Text),
+    # Of `delivery-outcomes`: the last outcome, and how many attempts there were.
+    Column("settled_ms", BigInteger),
+    Column("standing", String),
+    Column("attempts", Integer, nullable=False),
+    Column("last", Text),
+    Index("deliveries_by_time", "agency", "first_ms", "delivery_id"),
+)
+"""One alert on one endpoint. Each column follows one topic, so that it is the same whichever was read first."""
+
+DELIVERY_OUTCOMES = Table(
+    "delivery_outcomes",
+    METADATA,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("delivery_id", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("delivery_outcomes_by_delivery", "delivery_id"),
+)
+"""Everything that came of a delivery: they lie in one partition, in order."""

@@ -1,0 +1,76 @@
+"""What deliveries keeps of an endpoint: what is pending there, and how the endpoint is."""
+
+from schemas.alert import AlertIssued
+from schemas.command import Effect, State, Timer
+from schemas.delivery import Abandon, NoticeRequested
+from schemas.endpoint import EndpointId
+from schemas.values import Instant, ParticipantId, Strict, Uuid
+
+AT_ONCE = 8
+"""Attempts at one endpoint at the same time; one while it is being probed."""
+
+
+class Pending(Strict):
+    """An alert or a notice that the endpoint has not taken yet. Exactly one of both is there.
+
+    `held`: it had to wait, so it goes with others that had to; `together`: the id of their digest. `attempt`: the one
+    being made. `ending`: should that fail, there is no other.
+    """
+
+    alert: AlertIssued | None = None
+    notice: NoticeRequested | None = None
+    requested_at: Instant
+    next_at: Instant
+    attempts: int = 0
+    held: bool = False
+    together: Uuid | None = None
+    attempt: Uuid | None = None
+    ending: Abandon | None = None
+
+    @property
+    def release_id(self) -> str | None:
+        """The release that an alert is about: at one endpoint its messages go one after the other."""
+        return self.alert.release_id if self.alert is not None else None
+
+
+class EndpointState(State):
+    """One endpoint. `failures` is a series without success; `probe_at` is set while the breaker is open.
+
+    `paid_until` is the throttle's account: each message moves it on by its share of a minute.
+    """
+
+    agency: ParticipantId
+    endpoint: EndpointId
+    pending: dict[str, Pending] = {}  # noqa: RUF012 - pydantic copies defaults
+    failures: int = 0
+    failing_since: Instant | None = None
+    probe_at: Instant | None = None
+    disabled_at: Instant | None = None
+    paused_until: Instant | None = None
+    paid_until: Instant | None = None
+    throttled_until: Instant | None = None
+
+    @property
+    def making(self) -> int:
+        """Attempts that are being made."""
+        return len({one.attempt for one in self.pending.values() if one.attempt is not None})
+
+    def waiting(self) -> dict[str, Pending]:
+        """What could be tried as soon as its time has come: nothing else of its release is being tried."""
+        busy = {one.release_id for one in self.pending.values() if one.attempt is not None} - {None}
+        return {name: one for name, one in self.pending.items() if one.attempt is None and one.release_id not in busy}
+
+    def next_timer(self) -> Timer | None:
+        waiting = self.waiting()
+        if not waiting or self.making >= (AT_ONCE if self.probe_at is None else 1):
+            return None
+        name, first = min(waiting.items(), key=lambda pair: (pair[1].next_at, pair[0]))
+        due = max(at for at in (first.next_at, self.paused_until, self.probe_at, self.throttled_until) if at)
+        return Timer(due, "try", f"{name}/{first.attempts}/{self.failures}")
+
+    def effects(self) -> tuple[Effect, ...]:
+        attempts: dict[str, list[Pending]] = {}
+        for one in self.pending.values():
+            if one.attempt is not None:
+                attempts.setdefault(one.attempt, []).append(one)
+        return tuple(Effect(attempt, tuple(about)) for attempt, about in attempts.items())

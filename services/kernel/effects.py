@@ -1,0 +1,102 @@
+"""What a shard does outside of its transactions: begun only when that is committed, and the outcome is one more input.
+
+So a crash repeats an effect under the same id, and never forgets one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.command import Effect
+from schemas.registry import Registry
+from services.kernel.observe import log
+from services.kernel.service import Performer
+from services.kernel.slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Who does the effects of a process, and how many at once."""
+
+    performer: Performer
+    slots: Slots
+
+
+class Effects:
+    """The effects of one shard. The slots are shared by all shards of the process.
+
+    `is_ours`: whether the shard is open. What waited for its slot until it is no more begins when it opens again, here
+    or elsewhere.
+    """
+
+    def __init__(self, outside: Outside, wake: Callable[[], None], is_ours: Callable[[], bool]) -> None:
+        self._performer = outside.performer
+        self._slots = outside.slots
+        self._wake = wake
+        self._is_ours = is_ours
+        self._begun: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done: deque[tuple[str, str, Any]] = deque()
+        self._taken: list[tuple[str, str, Any]] = []
+        self._broken: dict[str, Exception] = {}
+        self._stopping = False
+
+    def start(self, key: str, wanted: Iterable[Effect], registry: Registry) -> None:
+        """Begins what has not begun yet. Only for what is committed: who lost the shard never comes here."""
+        for effect in wanted:
+            if effect.id not in self._begun and not self._stopping:
+                self._begun.add(effect.id)
+                task = asyncio.create_task(self._run(key, effect, registry))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def next(self) -> tuple[str, str, Any] | None:
+        """The key, effect id and outcome of one that has ended; it counts as taken until it is committed or not.
+
+        Raises what a performer raised: an error of ours, after which the shard reopens and it begins again.
+        """
+        if self._broken:
+            broken, self._broken = self._broken, {}
+            self._begun -= broken.keys()
+            raise next(iter(broken.values()))
+        if not self._done:
+            return None
+        self._taken.append(self._done.popleft())
+        return self._taken[-1]
+
+    def committed(self) -> None:
+        """What was taken stands in Kafka."""
+        self._begun -= {effect_id for _, effect_id, _ in self._taken}
+        self._taken.clear()
+
+    def take_back(self) -> None:
+        """What was taken has not been committed: it comes again."""
+        self._done.extendleft(reversed(self._taken))
+        self._taken.clear()
+
+    async def settle(self, seconds: float) -> None:
+        """Begins nothing any more, and waits for what has; what takes longer is broken off, and others repeat it."""
+        self._stopping = True
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            log.warning("effects_broken_off", count=len(late))
+
+    async def _run(self, key: str, effect: Effect, registry: Registry) -> None:
+        async with self._slots.of(key):
+            if self._stopping or not self._is_ours():
+                self._begun.discard(effect.id)
+                return
+            try:
+                outcome = await self._performer.perform(key, effect, registry)
+            except Exception as error:
+                self._broken[effect.id] = error
+            else:
+                self._done.append((key, effect.id, outcome))
+        self._wake()

@@ -1,0 +1,101 @@
+"""One delivery worker beside a bare loop: the same bytes signed and posted, as many at once, to one receiver."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from schemas.delivery import DeliveryRequested, delivery_id
+from schemas.envelope import encode
+from schemas.registry import Registry
+from services.embedded.lifeline import tied
+from tests.broker.deployment import Deployment
+from tests.broker.receivers import SECRET
+from tests.unit.endpoint_world import START, requested
+
+AGENCIES, EACH, AT_ONCE = 100, 20, 64
+"""So many agencies with one webhook each, told of so many releases."""
+
+BARE, HERALD = CONTESTANTS = ("a bare loop", "Herald")
+
+
+async def run(bootstrap: str, prefix: str, folder: Path, turns: int) -> dict[str, list[float]]:
+    """Deliveries a second of each contestant in each turn, as the receiver counts them."""
+    command = tied([sys.executable, "-m", "tests.bench.hook_receiver"])
+    receiver = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert receiver.stdout is not None
+    port = int(await receiver.stdout.readline())
+    found: dict[str, list[float]] = {who: [] for who in CONTESTANTS}
+    try:
+        for turn in range(turns):
+            found[BARE].append(await _bare(folder, port))
+            found[HERALD].append(await _herald(bootstrap, f"{prefix}{turn}.", folder, port))
+        return found
+    finally:
+        receiver.kill()
+        await receiver.wait()
+
+
+def _requests() -> list[DeliveryRequested]:
+    asked = []
+    for release in range(EACH):
+        alert = requested(release, 1, START).alert
+        for number in range(AGENCIES):
+            agency = f"agency-{number}"
+            one = alert.model_copy(update={"agency": agency})
+            named: dict[str, Any] = {
+                "agency": agency,
+                "endpoint": "hook",
+                "tier": "watch",
+                "alert": one,
+                "requested_at": START,
+            }
+            asked.append(DeliveryRequested(delivery_id=delivery_id(one.alert_id, agency, "hook"), **named))
+    return asked
+
+
+async def _bare(folder: Path, port: int) -> float:
+    file = folder / "deliveries.jsonl"
+    file.write_text("\n".join(one.alert.model_dump_json(exclude_none=True) for one in _requests()))
+    command = [sys.executable, "-m", "tests.bench.bare_courier", str(file), str(port), str(AT_ONCE)]
+    process = await asyncio.create_subprocess_exec(*tied(command))
+    if await process.wait():
+        raise RuntimeError("the bare loop failed")
+    return await _rate(port)
+
+
+async def _herald(bootstrap: str, prefix: str, folder: Path, port: int) -> float:
+    env = {"HOOK_SECRET": SECRET, "HERALD_DATA": str(folder), "HERALD_DELIVERIES__AT_ONCE": str(AT_ONCE)}
+    deployment = Deployment(bootstrap, prefix, folder, partitions=1, env=env)
+    hook = {"channel": "webhook", "tier": "watch", "url": f"http://127.0.0.1:{port}/", "secrets": ["env:HOOK_SECRET"]}
+    agency = {"name": "Agency", "endpoints": {"hook": hook | {"per_minute": 6000}}}
+    whole = {"version": 1, "agencies": {f"agency-{n}": agency for n in range(AGENCIES)}}
+    await deployment.prepare(Registry.model_validate_json(json.dumps(whole | {"allow_networks": ["127.0.0.0/8"]})))
+    producer = deployment.connection.producer()
+    await producer.start()
+    sent = []
+    for number, one in enumerate(_requests()):
+        event = one.stamped(cause=str(number), ordinal=0, source="/services/notifier", time=START)
+        topic = deployment.connection.topic("deliveries")
+        sent.append(await producer.send(topic, encode(event), key=one.subject().encode()))
+    await asyncio.gather(*sent)
+    await producer.stop()
+    deployment.start("deliveries")
+    try:
+        await deployment.ready()
+        await deployment.settled("delivery-outcomes", len(sent))
+    finally:
+        deployment.stop()
+    return await _rate(port)
+
+
+async def _rate(port: int) -> float:
+    async with httpx.AsyncClient() as client:
+        told = (await client.get(f"http://127.0.0.1:{port}/")).json()
+    if told["came"] != AGENCIES * EACH:
+        raise RuntimeError(f"{told['came']} came instead of {AGENCIES * EACH}")
+    return float(told["came"]) / float(told["seconds"])

@@ -1,0 +1,120 @@
+"""One endpoint in virtual time: the deciders, and an other side that answers as told."""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from schemas.alert import AlertIssued, alert_id
+from schemas.command import Effect, EffectDone, Received, TimerDue
+from schemas.delivery import DeliveryRequested, delivery_id
+from schemas.envelope import Data, Emitted, Event
+from schemas.registry import Registry
+from services.deliveries.decide import decide, evolve
+from services.deliveries.letter import Attempt
+from services.deliveries.state import EndpointState
+
+START = datetime(2027, 3, 1, 12, tzinfo=UTC)
+TAKEN = Attempt(0.1, answer="200")
+RELEASES = [f"8f0a7a52-5a0c-5c3e-9a43-{number:012d}" for number in range(1, 2000)]
+
+Answers = Callable[[datetime, Effect], Attempt]
+
+
+def registry(**agency: Any) -> Registry:
+    """One agency with a webhook, a mail and a chat; `agency` is what else it says."""
+    endpoints = {
+        "hook": {"channel": "webhook", "tier": "watch", "url": "https://a.example", "secrets": ["env:A"]},
+        "desk": {"channel": "email", "tier": "watch", "to": "desk@cisa.example"},
+        "hook-2": {"channel": "webhook", "tier": "watch", "url": "https://b.example", "secrets": ["env:B"]},
+    }
+    endpoints["hook"] |= agency.pop("hook", {})
+    about = {"name": "CISA", "endpoints": endpoints, **agency}
+    return Registry.model_validate({"agencies": {"cisa": about}}, strict=False)
+
+
+def requested(release: int, sequence: int, at: datetime, kind: str = "opened", **more: Any) -> DeliveryRequested:
+    """An alert for the hook."""
+    about = RELEASES[release]
+    alert = AlertIssued.model_validate(
+        {
+            "alert_id": alert_id(about, "cisa", sequence),
+            "release_id": about,
+            "agency": "cisa",
+            "sequence": sequence,
+            "kind": kind,
+            "life": 1,
+            "revision": 1,
+            "tlp": "TLP:AMBER",
+            "exercise": False,
+            "why": "matching",
+            "happened_at": at,
+            "issued_at": at,
+            "registry_version": 1,
+        },
+        strict=False,
+    )
+    named: dict[str, Any] = {"agency": "cisa", "endpoint": "hook", "tier": "watch", "alert": alert, "requested_at": at}
+    return DeliveryRequested(delivery_id=delivery_id(alert.alert_id, "cisa", "hook"), **named, **more)
+
+
+@dataclass(slots=True)
+class World:
+    """Runs one endpoint until nothing is left to do, or until a time. `attempts`: when, and which letters."""
+
+    answers: Answers = lambda at, effect: TAKEN
+    registry: Registry = field(default_factory=registry)
+    now: datetime = START
+    state: EndpointState | None = None
+    said: list[tuple[datetime, Emitted]] = field(default_factory=list)
+    attempts: list[tuple[datetime, tuple[Any, ...]]] = field(default_factory=list)
+    took: timedelta = timedelta(seconds=0.1)
+    _running: list[tuple[datetime, str, Effect]] = field(default_factory=list)
+    _begun: set[str] = field(default_factory=set)
+    _number: int = 0
+
+    def take(self, data: Data) -> "World":
+        """An event of the topic `deliveries`, now."""
+        self._number += 1
+        event: Event[Any] = Event(
+            specversion="1.0", id=f"e{self._number}", source="/services/notifier", type=data.type, data=data
+        )
+        self._apply(Received("deliveries", event, event.id, self.registry))
+        return self
+
+    def until(self, at: datetime) -> "World":
+        """Lets time go by."""
+        while True:
+            timer = self.state.next_timer() if self.state else None
+            done = self._running[0] if self._running else None
+            if done is not None and done[0] <= at and (timer is None or done[0] <= timer.due_at):
+                heapq.heappop(self._running)
+                self.now = max(self.now, done[0])
+                self._begun.discard(done[1])
+                self._apply(EffectDone(done[1], self.answers(self.now, done[2]), self.registry))
+            elif timer is not None and timer.due_at <= at:
+                self.now = max(self.now, timer.due_at)
+                self._apply(TimerDue(timer.name, timer.due_at, "cause", self.registry))
+                after = self.state.next_timer() if self.state else None
+                assert after != timer, "a timer that was decided is not due again"
+            else:
+                self.now = max(self.now, at)
+                return self
+
+    def events(self, *kinds: type[Data]) -> list[Any]:
+        """What was said, of these kinds."""
+        return [event for _, event in self.said if isinstance(event, kinds)]
+
+    def _apply(self, command: Any) -> None:
+        emitted = decide(self.state, command, self.now)
+        assert emitted == decide(self.state, command, self.now)
+        for one in emitted:
+            self.state = evolve(self.state, one)
+            if one.topics():
+                self.said.append((self.now, one))
+        for effect in self.state.effects() if self.state else ():
+            if effect.id not in self._begun:
+                self._begun.add(effect.id)
+                self.attempts.append((self.now, effect.about))
+                heapq.heappush(self._running, (self.now + self.took, effect.id, effect))
