@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.embedded.broker import Broker
-from tests.bench import delivering, door, latency, material, throughput
+from tests.bench import delivering, door, endpoints, latency, material, throughput
 from tests.bench.plot import plot
 from tests.bench.streams import Unavailable, compiled
 
@@ -114,6 +114,33 @@ async def couriers(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, 
     ]
 
 
+async def dead_ones(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """What a tenth of dead endpoints costs the others, and how memory grows from the first half to the end."""
+    found = await endpoints.run(bootstrap, "endpoints.", folder, endpoints.COUNT, rounds * endpoints.ROUNDS)
+    say(f"dead endpoints were tried {found.tries} times, none more than {found.most_tries}, all as planned")
+    ours, theirs = found.with_dead.p99, found.without.p99
+    ratios = sorted(o / t for o, t in zip(ours, theirs, strict=True))
+    memory = [size / 2**20 for size in found.with_dead.memory]
+    before = memory[len(memory) // 2]
+    return [
+        {
+            "race": "endpoints, one in ten dead, p99",
+            "unit": "ms",
+            "herald": statistics.median(ours),
+            "peers": {endpoints.WITHOUT: statistics.median(theirs)},
+            "ratios": {endpoints.WITHOUT: statistics.median(ratios)},
+            "spread": [ratios[0], ratios[-1]],
+        },
+        {
+            "race": "endpoints, memory at the end",
+            "unit": "MiB",
+            "herald": memory[-1],
+            "peers": {"itself halfway": before},
+            "ratios": {"itself halfway": memory[-1] / before},
+        },
+    ]
+
+
 async def races(bootstrap: str, folder: Path, rounds: int, only: str) -> list[dict[str, Any]]:
     """Everything that `only` names."""
     rows = await backlogs(bootstrap, folder, rounds, only)
@@ -121,6 +148,8 @@ async def races(bootstrap: str, folder: Path, rounds: int, only: str) -> list[di
         rows += await doors(bootstrap, folder, rounds)
     if only in "deliveries by webhook":
         rows += await couriers(bootstrap, folder, rounds)
+    if only in "endpoints":
+        rows += await dead_ones(bootstrap, folder, rounds)
     if only in "announce to alert":
         more, samples = await latencies(bootstrap, folder, rounds)
         rows += more
