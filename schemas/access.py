@@ -149,9 +149,17 @@ def _operator(registry: Registry, prefix: str) -> tuple[Grant, ...]:
             topics.append(Grant("topic", prefix + name, "literal", _sorted(operations)))
     return (
         *topics,
+        *_as_drill_lab(registry, prefix),
         Grant("transactional-id", f"{prefix}registry", "literal", _WRITE),
         Grant("cluster", CLUSTER, "literal", ("alter", "create", "describe")),
     )
+
+
+def _as_drill_lab(registry: Registry, prefix: str) -> tuple[Grant, ...]:
+    """Drills are announced by the operator as the lab that the registry names for them, and as no other."""
+    if registry.drills is None or registry.drills.lab not in registry.labs:
+        return ()
+    return _participant("lab", registry.drills.lab, prefix)
 
 
 def _on_topics(role: str, topics: Iterable[tuple[Topic, str]]) -> Iterator[Grant]:

@@ -36,6 +36,7 @@ Action = Literal[
     "endpoint.pause",
     "endpoint.resume",
     "endpoint.test",
+    "drill.start",
 ]
 
 

@@ -44,6 +44,12 @@ def endpoint_key(agency: str, endpoint: str) -> str:
     return f"{agency}/{endpoint}"
 
 
+def tellable(alert: AlertIssued, endpoint: Endpoint) -> AlertIssued:
+    """An alert as an endpoint may be told it: its content only a webhook that is to have it, and never of TLP:RED."""
+    is_full = isinstance(endpoint, Webhook) and endpoint.content == "full" and alert.tlp != "TLP:RED"
+    return alert if is_full else alert.model_copy(update={"content": None})
+
+
 class _ToEndpoint(Data):
     agency: ParticipantId
     endpoint: EndpointId
@@ -69,9 +75,7 @@ class DeliveryRequested(_ToEndpoint):
 
     def again(self, endpoint: Endpoint, now: datetime) -> "DeliveryRequested":
         """The same once more, by its id, at once; it carries no more than the endpoint may be told by now."""
-        is_full = isinstance(endpoint, Webhook) and endpoint.content == "full" and self.alert.tlp != "TLP:RED"
-        alert = self.alert if is_full else self.alert.model_copy(update={"content": None})
-        update = {"alert": alert, "routine": False, "speaks_of": None, "requested_at": now}
+        update = {"alert": tellable(self.alert, endpoint), "routine": False, "speaks_of": None, "requested_at": now}
         return self.model_copy(update=update)
 
 

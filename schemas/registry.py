@@ -66,6 +66,13 @@ class Policy(WindowPolicy):
     fallback_after: Duration = timedelta(minutes=10)
 
 
+class Drills(Strict):
+    """Exercises that `herald drill` sends to the agencies that take part."""
+
+    lab: ParticipantId = Field(description="announces them; best one of its own, which nobody else speaks for")
+    every: Duration | None = Field(default=None, description="`herald drill --due` does nothing sooner than that")
+
+
 class RegistryFile(Strict):
     """What people write: one YAML file."""
 
@@ -73,6 +80,7 @@ class RegistryFile(Strict):
     agencies: dict[ParticipantId, Agency] = Field(default_factory=dict)
     capabilities: dict[Capability, Prose] = Field(default_factory=dict)
     policy: Policy = Policy()
+    drills: Drills | None = None
     mail: MailRelay | None = Field(default=None, description="the SMTP server that mails go through")
     allow_networks: Annotated[tuple[Network, ...], Field(max_length=100)] = Field(
         default=(), description="addresses that are not public and may be connected to all the same"

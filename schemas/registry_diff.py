@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas.registry import RegistryFile
 
-_PARTS = ("labs", "agencies", "capabilities", "policy", "mail")
+_PARTS = ("labs", "agencies", "capabilities", "policy", "drills", "mail")
 
 
 def differences(before: RegistryFile, after: RegistryFile) -> list[str]:

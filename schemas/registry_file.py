@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,6 +14,8 @@ from schemas.notice import Refused
 from schemas.publisher import Publisher
 from schemas.registry import RegistryFile
 from schemas.yaml_file import FileError, read, with_lines
+
+_OFTENEST = timedelta(days=1)
 
 
 def load(text: str, offboarded: frozenset[str] = frozenset()) -> RegistryFile:
@@ -60,7 +63,20 @@ def _check(registry: RegistryFile, offboarded: frozenset[str]) -> list[Refused]:
                     near = get_close_matches(one, sorted(known), n=1)
                     hint = f"did you mean {near[0]}?" if near else f"add it under {field}, or leave it out"
                     problems.append(_problem(f"{where}.interests.{field}", f"{one} is unknown; {hint}"))
+    problems += _drills(registry)
     return problems + [_problem(field, said) for field, said in faults(registry)]
+
+
+def _drills(registry: RegistryFile) -> Iterator[Refused]:
+    drills = registry.drills
+    if drills is None:
+        return
+    if drills.lab not in registry.labs:
+        near = get_close_matches(drills.lab, sorted(registry.labs), n=1)
+        hint = f"did you mean {near[0]}?" if near else "add it under labs: best one of its own, for drills alone"
+        yield _problem("drills.lab", f"{drills.lab} is no lab; {hint}")
+    if drills.every is not None and drills.every < _OFTENEST:
+        yield _problem("drills.every", "is less than a day; write P1D or more, such as P28D")
 
 
 def _publishers(registry: RegistryFile) -> Iterator[Refused]:

@@ -151,7 +151,13 @@ TOPICS: tuple[Topic, ...] = (
         *WINDOWS,
     ),
     _internal("alerts", "every alert of every agency", ("notifier",), ("acknowledgements", "operator"), *ALERTS),
-    _internal("acknowledgements", "recorded answers", ("acknowledgements",), ("notifier", "door"), *ACKNOWLEDGEMENTS),
+    _internal(
+        "acknowledgements",
+        "recorded answers",
+        ("acknowledgements",),
+        ("notifier", "door", "operator"),
+        *ACKNOWLEDGEMENTS,
+    ),
     _internal("reminders", "alerts to repeat", ("acknowledgements",), ("notifier",), *REMINDERS),
     Topic(
         "deliveries",

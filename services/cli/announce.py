@@ -55,7 +55,7 @@ def announce(
             data["stated_at"] = rfc3339(stated_at)
         if artifact is not None:
             data["model"]["artifact_digest"] = _digest(artifact, release.model.artifact_digest)
-        event = _event("herald.release.announced.v1", lab, event_id, data)
+        event = enveloped("herald.release.announced.v1", lab, event_id, data)
         about = f"{lab}/{release.reference}"
         raise typer.Exit(_speak(event, lab, api, about, timeout, as_json, strict))
 
@@ -81,7 +81,7 @@ def withdraw(
             ReleaseWithdrawn.model_validate_json(json.dumps(data))
         except ValidationError as error:
             raise FileError(explain(error, Release)) from None
-        event = _event("herald.release.withdrawn.v1", lab, event_id, data)
+        event = enveloped("herald.release.withdrawn.v1", lab, event_id, data)
         raise typer.Exit(_speak(event, lab, api, f"{lab}/{reference}", timeout, as_json, strict=False))
 
 
@@ -95,7 +95,8 @@ def _digest(artifact: Path, stated: str | None) -> str:
     return found
 
 
-def _event(kind: str, lab: str, event_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+def enveloped(kind: str, lab: str, event_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+    """A lab's event around its data, with an id that is drawn unless one is given."""
     return {
         "specversion": "1.0",
         "id": event_id or str(uuid4()),

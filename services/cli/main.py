@@ -20,6 +20,7 @@ from services.cli import (
     dead_letters,
     deliveries,
     disclosures,
+    drill,
     kafka,
     links,
     offboard,
@@ -56,6 +57,7 @@ app.command("windows")(windows.windows)
 app.command("receipts")(receipts.receipts)
 app.command("disclosures")(disclosures.disclosures)
 app.add_typer(deliveries.app, name="deliveries")
+app.command("drill")(drill.drill)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(links.app, name="links")

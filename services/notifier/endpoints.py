@@ -19,13 +19,14 @@ from schemas.delivery import (
     DeliveryRequested,
     DeliverySucceeded,
     delivery_id,
+    tellable,
 )
 from schemas.envelope import Emitted
 from schemas.registry import Registry
+from schemas.tiers import Turn, after, first
 from services.notifier.routine import is_routine, speaks_of
 from services.notifier.state import FALLS_BACK, NotifierState, Push, Waiting
 from services.notifier.telling import content_of
-from services.notifier.tiers import Turn, after, first, may_have_content
 
 _FOR_GOOD: frozenset[Abandon] = frozenset({"refused", "disabled", "removed"})
 """Why nobody at this endpoint will hear of an alert that still stands."""
@@ -100,14 +101,13 @@ def _ask(
     that asks for an answer is chased all the same.
     """
     agency, (tier, endpoints) = registry.agencies[alert.agency], turn
-    bare = alert.model_copy(update={"content": None})
     requests = [
         DeliveryRequested(
             agency=alert.agency,
             endpoint=endpoint,
             delivery_id=delivery_id(alert.alert_id, alert.agency, endpoint),
             tier=tier,
-            alert=alert if may_have_content(agency, endpoint, alert) else bare,
+            alert=tellable(alert, agency.endpoints[endpoint]),
             routine=routine,
             speaks_of=speaks_of(alert) if routine else None,
             requested_at=now,
@@ -117,6 +117,7 @@ def _ask(
     waiting, asked = None, (*(push.waiting.asked if push.waiting else ()), *endpoints)
     if not routine and after(agency, tier, alert, asked) is not None:
         until = now + registry.policy.fallback_after
+        bare = alert.model_copy(update={"content": None})
         waiting = Waiting(alert=bare, tier=tier, asked=asked, left=endpoints, until=until)
     pending = push.pending | dict.fromkeys(endpoints, alert.sequence)
     return [*requests, *_pushed(state, alert.agency, Push(pending=pending, waiting=waiting))]

@@ -39,6 +39,7 @@ with_kcat = pytest.mark.skipif(
 REGISTRY = """\
 labs: {aurora-labs: {name: Aurora}, basalt-ai: {name: Basalt}}
 agencies: {cisa: {name: CISA}, cisa-ics: {name: CISA ICS}, treasury: {name: Treasury}}
+drills: {lab: basalt-ai}
 """
 RELEASE = """\
 reference: halo-4
@@ -71,8 +72,9 @@ READS = {
     "service.door": "alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa "
     "receipts.cisa-ics receipts.treasury announcements windows acknowledgements deliveries delivery-outcomes "
     "registry-versions credentials",
-    "service.operator": "dead-letters windows alerts deliveries delivery-outcomes registry registry-versions "
-    "credentials audit state.gateway state.announcements state.windows state.notifier state.deliveries "
+    "service.operator": "dead-letters windows alerts acknowledgements deliveries delivery-outcomes registry "
+    "registry-versions receipts.basalt-ai credentials "
+    "audit state.gateway state.announcements state.windows state.notifier state.deliveries "
     "state.acknowledgements",
 }
 WRITES = {
@@ -90,8 +92,8 @@ WRITES = {
     "dead-letters state.acknowledgements",
     "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury deliveries audit "
     "credentials",
-    "service.operator": "deliveries replays registry registry-versions credentials audit state.gateway "
-    "state.announcements state.windows state.notifier state.deliveries state.acknowledgements",
+    "service.operator": "releases.basalt-ai deliveries replays registry registry-versions credentials audit "
+    "state.gateway state.announcements state.windows state.notifier state.deliveries state.acknowledgements",
 }
 SERVICES = ("gateway", "announcements", "windows", "notifier", "deliveries", "acknowledgements")
 GROUPS = [

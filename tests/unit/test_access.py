@@ -17,7 +17,7 @@ from schemas.access import (
     plan,
     spent,
 )
-from schemas.registry import Registry
+from schemas.registry import Drills, Lab, Registry
 from schemas.topics import SERVICES
 
 REGISTRY = Registry.model_validate_json(
@@ -118,10 +118,24 @@ def test_who_was_offboarded_may_do_nothing_but_the_services_still_reach_its_topi
     assert "herald.acks.treasury" in topics("service.gateway", "read")
 
 
-def test_the_operator_reads_no_edge_no_release_and_no_answer() -> None:
-    edges = {"alerts", "receipts", "releases", "acks"}
-    read = topics(OPERATOR, "read")
-    assert [name for name in read if name.split(".")[1] in edges] == ["herald.alerts"]  # who was told what, for a leak
+def test_the_operator_reads_no_edge_and_no_release() -> None:
+    edges = {"alerts", "receipts", "releases", "acks", "acknowledgements"}
+    read = topics(OPERATOR, "read")  # who was told what, for a leak; who answered, for a drill
+    assert {name for name in read if name.split(".")[1] in edges} == {"herald.alerts", "herald.acknowledgements"}
+    assert not {name for name in topics(OPERATOR, "write") if name.split(".")[1] in edges}
+
+
+def test_for_drills_the_operator_speaks_as_the_lab_that_the_registry_names_and_as_no_other() -> None:
+    labs = {name: Lab(name=name) for name in ("aurora-labs", "drill-desk")}
+    with_drills = REGISTRY.model_copy(update={"labs": labs, "drills": Drills(lab="drill-desk")})
+    without = with_drills.model_copy(update={"drills": None})
+    entries = [granted("service.operator.1", plan(one)[OPERATOR]) for one in (with_drills, without)]
+    assert {(acl.name, acl.operation) for acl in entries[0] - entries[1]} == {
+        ("herald.releases.drill-desk", "write"),
+        ("herald.receipts.drill-desk", "read"),
+    }
+    gone = with_drills.model_copy(update={"labs": REGISTRY.labs})
+    assert set(plan(gone)[OPERATOR]) == set(PLAN[OPERATOR])
 
 
 def test_what_was_audited_the_door_writes_and_the_operator_alone_reads() -> None:

@@ -111,6 +111,7 @@ def test_what_is_commented_out_in_the_registry_of_the_project_is_sound_too() -> 
     }
     assert cisa.quiet_hours is not None
     assert found.mail is not None
+    assert found.drills is not None
     assert found.allow_networks
     assert registry_file.load(text).agencies["cisa"].endpoints == {}
 
@@ -139,6 +140,20 @@ def test_a_registry_file_is_checked_with_line_field_and_remedy() -> None:
         "agencies.cisa.tiers: names a tier twice; each stands once, in order (line 7)",
         "agencies.cisa.interests.capabilities: cybr is unknown; did you mean cyber? (line 9)",
         "agencies.cisa.interests.labs: lab-b is unknown; did you mean lab-a? (line 10)",
+    ]
+
+
+def test_drills_need_a_lab_that_is_there_and_a_day_between_them() -> None:
+    text = "labs:\n  drill-desk: {name: Drills}\ndrills:\n  lab: %s\n  every: %s\n"
+    assert problems(text % ("dril-desk", "PT23H"), registry_file.load) == [
+        "drills.lab: dril-desk is no lab; did you mean drill-desk? (line 4)",
+        "drills.every: is less than a day; write P1D or more, such as P28D (line 5)",
+    ]
+    (one,) = problems(text % ("other", "P1D"), registry_file.load)
+    assert one.startswith("drills.lab: other is no lab; add it under labs: best one of its own")
+    found = registry_file.load(text % ("drill-desk", "P1D"))
+    assert differences(registry_file.load("labs:\n  drill-desk: {name: Drills}\n"), found) == [
+        "+ drills: lab drill-desk, every P1D"
     ]
 
 

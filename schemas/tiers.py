@@ -1,7 +1,6 @@
-"""Which of an agency's endpoints are told an alert, tier by tier, and with what."""
+"""Which of an agency's endpoints are told an alert, tier by tier. Pure: the notifier and `herald drill` agree on it."""
 
 from schemas.alert import AlertIssued
-from schemas.endpoint import Webhook
 from schemas.registry import Agency
 from schemas.routing import wants
 from schemas.values import Tier
@@ -29,12 +28,6 @@ def after(agency: Agency, tier: Tier, alert: AlertIssued, asked: tuple[str, ...]
         if found := tuple(endpoint for endpoint in _wanting(agency, each, alert) if endpoint not in asked):
             return each, found
     return None
-
-
-def may_have_content(agency: Agency, endpoint: str, alert: AlertIssued) -> bool:
-    """Only a webhook that is to have it, and never of what is marked TLP:RED."""
-    declared = agency.endpoints[endpoint]
-    return isinstance(declared, Webhook) and declared.content == "full" and alert.tlp != "TLP:RED"
 
 
 def _wanting(agency: Agency, tier: Tier, alert: AlertIssued) -> tuple[str, ...]:
