@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 from standardwebhooks import Webhook
 
 from services.embedded.ports import free
@@ -25,6 +26,8 @@ class Hooks:
     port: int = 0
     taken: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     answer: Callable[[str], int] = lambda path: 204
+    connections: set[Any] = field(default_factory=set)
+    """That are open: what a sender who is gone has sent is taken once there is none."""
 
     @property
     def address(self) -> str:
@@ -43,6 +46,14 @@ def hooks() -> Iterator[Hooks]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            found.connections.add(self)
+            super().setup()
+
+        def finish(self) -> None:
+            found.connections.discard(self)
+            super().finish()
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -76,6 +87,7 @@ class Mails:
     port: int = 0
     taken: list[EmailMessage] = field(default_factory=list)
     answer: Callable[[], str] = lambda: "250 taken"
+    connections: set[Any] = field(default_factory=set)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """A message has come whole."""
@@ -94,7 +106,21 @@ def mails() -> Iterator[Mails]:
     """A mail server, for as long as the context lasts."""
     found = Mails()
     found.port = free()
-    controller = Controller(found, hostname="127.0.0.1", port=found.port)
+
+    class Counted(SMTP):
+        def connection_made(self, transport: Any) -> None:
+            found.connections.add(self)
+            super().connection_made(transport)
+
+        def connection_lost(self, error: Exception | None) -> None:
+            super().connection_lost(error)
+            found.connections.discard(self)
+
+    class Counting(Controller):
+        def factory(self) -> SMTP:
+            return Counted(self.handler, **self.SMTP_kwargs)
+
+    controller = Counting(found, hostname="127.0.0.1", port=found.port)
     controller.start()
     try:
         yield found

@@ -68,6 +68,8 @@ async def test_killed_between_effect_and_commit_nothing_is_forgotten_and_a_crash
                 (hurt,) = deployment.start("deliveries", step=f"{step}:{chance.randint(1, 3)}:kill")
                 await ask(deployment, range(kill * EACH, (kill + 1) * EACH))
                 assert await asyncio.to_thread(hurt.popen.wait, 60) == -signal.SIGKILL
+                while hooked.connections or mailed.connections:
+                    await asyncio.sleep(0.02)
                 lives.append((hooked.ids("/a"), mailed.ids()))
             deployment.start("deliveries")
             outcomes = await deployment.settled("delivery-outcomes", KILLS * EACH * 2)
