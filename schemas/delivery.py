@@ -178,7 +178,14 @@ class DeliveryAbandoned(_DeliveryOutcome):
     answer: Line | None = None
 
 
-class NoticeSettled(_Outcome):
+class _AboutEndpoint(_Outcome):
+    """Of no release: keyed by the endpoint."""
+
+    def subject(self) -> str:
+        return endpoint_key(self.agency, self.endpoint)
+
+
+class NoticeSettled(_AboutEndpoint):
     """What came of a notice: taken, or why it was not."""
 
     type: ClassVar[str] = "herald.notice.settled.v1"
@@ -190,16 +197,10 @@ class NoticeSettled(_Outcome):
     failure: Failure | None = Field(default=None, description="absent: the endpoint has taken it")
     answer: Line | None = None
 
-    def subject(self) -> str:
-        return endpoint_key(self.agency, self.endpoint)
 
-
-class _EndpointOutcome(_Outcome):
+class _EndpointOutcome(_AboutEndpoint):
     at: Instant
     since: Instant = Field(description="the first failure of the series")
-
-    def subject(self) -> str:
-        return endpoint_key(self.agency, self.endpoint)
 
 
 class EndpointFailing(_EndpointOutcome):

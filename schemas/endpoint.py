@@ -1,5 +1,6 @@
 """Where an agency is told besides its Kafka topic: webhooks, e-mail and chat. Secrets are references, never values."""
 
+from base64 import b64decode
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal, get_args
 
@@ -40,6 +41,19 @@ def _network(value: str) -> str:
 
 
 Network = Annotated[str, StringConstraints(max_length=50), AfterValidator(_network)]
+
+
+SHORTEST_KEY, LONGEST_KEY = 24, 64
+"""Bytes of a webhook's signing key (Standard Webhooks 1.0)."""
+
+
+def signing_key(secret: str) -> bytes | None:
+    """The key that a signing secret stands for: `whsec_` and its base64. None: it is none."""
+    try:
+        key = b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return None
+    return key if secret.startswith("whsec_") and SHORTEST_KEY <= len(key) <= LONGEST_KEY else None
 
 
 class QuietHours(Strict):

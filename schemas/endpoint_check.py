@@ -22,6 +22,12 @@ OWN_HEADERS = frozenset(
 )
 """What the client sets, or belongs to a connection (RFC 9110 7.6.1); also what begins with `proxy-` or `webhook-`."""
 
+
+def is_own_header(name: str) -> bool:
+    """Whether a webhook's header is Herald's to set, whatever the capitals in its name."""
+    return name.lower() in OWN_HEADERS or name.lower().startswith(("proxy-", "webhook-"))
+
+
 SECRET_HEADERS = frozenset({"authorization", "cookie"})
 
 _NOT_PUBLIC = "is no public address; name another, or its network in allow_networks if it is meant"
@@ -110,7 +116,7 @@ def _of_webhook(webhook: Webhook, allow: tuple[str, ...]) -> Iterator[Fault]:
         where, lower = f".headers.{name}", name.lower()
         if times[lower] > 1:
             yield where, "stands twice: in a header's name capitals do not count; keep one"
-        if lower in OWN_HEADERS or lower.startswith(("proxy-", "webhook-")):
+        if is_own_header(name):
             yield where, "is set by Herald itself; leave it out"
         elif lower in SECRET_HEADERS or secret_in(value) is not None:
             yield where, "holds a secret, and a registry is kept and shown; leave it out: the signature says who calls"

@@ -2,27 +2,22 @@
 
 import asyncio
 import json
-import re
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from schemas.delivery import EndpointPaused, EndpointResumed, endpoint_key
-from schemas.values import Duration, Instant, Strict, rfc3339
+from schemas.values import Instant, Strict, rfc3339
 from services.cli import session
 from services.cli.audited import audited
 from services.cli.endpoints import Target, ask, chosen
+from services.cli.lasting import duration
 from services.kernel.clock import SystemClock
 from services.kernel.registry_log import in_force
 from services.kernel.settings import SettingsError
 
 LONGEST = timedelta(days=30)
-_SHORT = re.compile(r"([0-9]{1,5})([mhd])")
-
-
-class _Lasting(Strict):
-    lasts: Duration
 
 
 class _Ending(Strict):
@@ -84,7 +79,7 @@ def _end(lasts: str | None, until: str | None, now: datetime) -> datetime:
     try:
         if lasts is not None:
             option, given = "--for", lasts
-            end = now + _Lasting.model_validate_json(json.dumps({"lasts": _duration(lasts)})).lasts
+            end = now + duration(lasts, "mhd")
         else:
             option, given = "--until", str(until)
             end = _Ending.model_validate_json(json.dumps({"until": until})).until
@@ -94,11 +89,3 @@ def _end(lasts: str | None, until: str | None, now: datetime) -> datetime:
     if not now < end <= now + LONGEST:
         raise SettingsError(f"{option} {given}: a pause ends in the future, and at most {LONGEST.days} days ahead")
     return end
-
-
-def _duration(text: str) -> str:
-    """`8h` as ISO 8601."""
-    short = _SHORT.fullmatch(text)
-    if short is None:
-        return text
-    return f"P{short[1]}D" if short[2] == "d" else f"PT{short[1]}{short[2].upper()}"

@@ -3,23 +3,27 @@
 What it finds is true of this machine and this environment alone, and of now.
 """
 
-import base64
-import binascii
 import os
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from schemas.endpoint import Chat, ClientCertificate, Endpoint, MailRelay, Webhook
+from schemas.endpoint import (
+    LONGEST_KEY,
+    SHORTEST_KEY,
+    Chat,
+    ClientCertificate,
+    Endpoint,
+    MailRelay,
+    Webhook,
+    signing_key,
+)
 from schemas.endpoint_check import Fault, url_fault
 from schemas.registry import RegistryFile
 
 MAX_BYTES = 64 * 1024
 """More than any secret or certificate has."""
-
-SHORTEST, LONGEST = 24, 64
-"""Bytes of a signing secret. Source: Standard Webhooks 1.0."""
 
 MAKE_ONE = 'make one: (umask 077; echo "whsec_$(openssl rand -base64 32)" > FILE)'
 
@@ -105,12 +109,9 @@ def _signs_alone(reference: str, field: str, keys: dict[bytes, str]) -> None:
         secret = _value(reference)
     except Unusable as error:
         raise Unusable(f"{error}; {MAKE_ONE}") from None
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith("whsec_") or not SHORTEST <= len(key) <= LONGEST:
-        rule = f"must stand for whsec_ and the base64 of {SHORTEST} to {LONGEST} random bytes"
+    key = signing_key(secret)
+    if key is None:
+        rule = f"must stand for whsec_ and the base64 of {SHORTEST_KEY} to {LONGEST_KEY} random bytes"
         raise Unusable(f"{rule}; {MAKE_ONE}")
     if (other := keys.setdefault(key, field)) != field:
         raise Unusable(f"stands for the same as {other}; each is a secret of its own; {MAKE_ONE}")

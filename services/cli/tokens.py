@@ -1,17 +1,17 @@
 """`herald tokens issue | list | revoke | exchange`: who may speak through the HTTP door."""
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from schemas.credential import Scope
-from schemas.values import Duration, Strict, rfc3339
+from schemas.values import rfc3339
 from services.cli import door, session
 from services.cli.audited import audited
 from services.cli.exchange import NO_ANSWER, REFUSED, Outcome
+from services.cli.lasting import duration
 from services.kernel import credential_log
 from services.kernel.clock import SystemClock
 from services.kernel.registry_log import in_force
@@ -20,10 +20,6 @@ from services.kernel.settings import SettingsError
 app = typer.Typer(no_args_is_help=True, help="Tokens for the HTTP door: named, expiring, shown once, kept as hashes.")
 
 Participant = Annotated[str, typer.Argument(help="The lab or agency.")]
-
-
-class _Lasting(Strict):
-    lasts: Duration
 
 
 @app.command("issue")
@@ -128,6 +124,6 @@ async def _revoke(token_id: str, as_json: bool) -> None:
 
 def _duration(text: str) -> timedelta:
     try:
-        return _Lasting.model_validate_json(json.dumps({"lasts": text})).lasts
+        return duration(text)
     except ValueError:
         raise SettingsError(f"--for {text}: write a duration, such as P90D or PT12H") from None

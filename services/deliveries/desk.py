@@ -164,17 +164,17 @@ class Desk:
         if failures >= FAILURES_TO_OPEN:
             self._update["probe_at"] = self._now + probe_in(failures)
             if self._was.probe_at is None:
-                self.events.append(EndpointFailing(**self._where, at=self._now, since=since, reason=failure))
+                self.events.append(EndpointFailing(**self._say.where, at=self._now, since=since, reason=failure))
         if self._now - since >= DISABLED_AFTER and self._was.disabled_at is None:
             self._update["disabled_at"] = self._now
-            self.events.append(EndpointDisabled(**self._where, at=self._now, since=since))
+            self.events.append(EndpointDisabled(**self._say.where, at=self._now, since=since))
             self._tell_others()
 
     def _recover(self) -> None:
         """After a success nothing waits for the sake of the endpoint any more: the throttle spreads what is due."""
         if self._was.probe_at is not None and self._was.failing_since is not None:
             since = self._was.failing_since
-            self.events.append(EndpointRecovered(**self._where, at=self._now, since=since))
+            self.events.append(EndpointRecovered(**self._say.where, at=self._now, since=since))
             self._try_all_again()
         self._update |= {"failures": 0, "failing_since": None, "probe_at": None, "disabled_at": None}
 
@@ -242,7 +242,7 @@ class Desk:
     def _pay(self, per_minute: int) -> bool:
         """The throttle (GCRA): whether one more message may go now."""
         share = timedelta(minutes=1) / per_minute
-        account = max(self.state().paid_until or self._now, self._now)
+        account = max(self._get("paid_until") or self._now, self._now)
         allowed_at = account - share * (BURST - 1)
         if allowed_at > self._now:
             self._update["throttled_until"] = allowed_at
@@ -253,11 +253,6 @@ class Desk:
     # ---- how it is
 
     @property
-    def _where(self) -> dict[str, Any]:
-        channel = self._endpoint.channel if self._endpoint else None
-        return {"agency": self._was.agency, "endpoint": self._was.endpoint, "channel": channel}
-
-    @property
     def _unusable(self) -> Abandon | None:
         if self._endpoint is None:
             return "removed"
@@ -265,7 +260,7 @@ class Desk:
 
     @property
     def _is_paused(self) -> bool:
-        until = self.state().paused_until
+        until = self._get("paused_until")
         return until is not None and self._now < until
 
     def _get(self, name: str) -> Any:

@@ -11,13 +11,14 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 from typing import Any, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from schemas.alert import VOLUNTARY, AlertIssued
 from schemas.values import AlertKind, Tlp
 from services.deliveries.letter import Letter
+from services.deliveries.wording import answer_by, news, zone
 
 # Only ASCII goes out, so that each server can take it. Lines may be as long as RFC 5322 lets them be (2.1.1): the
 # standard library would encode a message id or an address that is longer than a folded line.
@@ -29,17 +30,6 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_HEADLINES: dict[AlertKind, str] = {
-    "scheduled": "Early access is planned",
-    "rescheduled": "Early access has changed",
-    "opened": "Early access is open",
-    "closing-soon": "Early access ends soon",
-    "closed": "Early access has ended",
-    "withdrawn": "Early access has been withdrawn",
-    "no-longer-addressed": "A release does not address you any more",
-    "announced": "No early access is offered",
-}
-_CHASES = {"reminder": "Reminder: ", "escalation": "Not answered by others: "}
 _STRICTEST_LAST: tuple[Tlp, ...] = get_args(Tlp)
 
 
@@ -83,7 +73,7 @@ def written(letter: Letter, to: str, sender: str) -> EmailMessage:
         "letter": letter,
         "tlp": _strictest(items),
         "voluntary": VOLUNTARY,
-        "zone": _zone(letter.time_zone),
+        "zone": zone(letter.time_zone),
     }
     message.set_content(_TEMPLATES.get_template(f"{template}.txt").render(shown))
     message.add_alternative(_TEMPLATES.get_template(f"{template}.html").render(shown), subtype="html")
@@ -111,16 +101,15 @@ def _kind(letter: Letter, items: list[_Item]) -> tuple[str, str]:
 
 
 def _item(alert: AlertIssued, link: str | None) -> _Item:
-    due = next((each.due_at for each in alert.answer_by if each.tier == alert.tier), None)
     return _Item(
         alert_id=alert.alert_id,
         release=alert.release_id[:8],
         kind=alert.kind,
-        headline=_CHASES.get(alert.chase or "", "") + _HEADLINES[alert.kind],
+        headline=news(alert),
         tlp=alert.tlp,
         exercise=alert.exercise,
         asks=alert.asks is not None,
-        answer_by=due,
+        answer_by=answer_by(alert),
         link=link,
     )
 
@@ -129,21 +118,13 @@ def _strictest(items: list[_Item]) -> Tlp:
     return max((item.tlp for item in items), key=_STRICTEST_LAST.index, default="TLP:CLEAR")
 
 
-def _zone(name: str) -> ZoneInfo | None:
-    """The agency's time zone; None where this machine does not know it, and UTC alone is said."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
-def _times(instant: datetime, zone: ZoneInfo | None) -> Iterator[str]:
+def _times(instant: datetime, there: ZoneInfo | None) -> Iterator[str]:
     """An instant for people: in UTC, then in the agency's time zone where that shows another time."""
     utc = instant.astimezone(UTC)
     yield f"{utc:%A} {utc.day} {utc:%B %Y, %H:%M} UTC"
-    local = utc.astimezone(zone) if zone else utc
+    local = utc.astimezone(there) if there else utc
     if local.utcoffset() != utc.utcoffset():
-        yield f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z} ({zone})"
+        yield f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z} ({there})"
 
 
 _TEMPLATES.filters["times"] = _times

@@ -22,7 +22,7 @@ class Outcomes:
     """Of one endpoint at one instant. `channel` None: it is not in the registry any more."""
 
     def __init__(self, state: EndpointState, channel: Channel | None, now: datetime) -> None:
-        self._where: dict[str, Any] = {"agency": state.agency, "endpoint": state.endpoint, "channel": channel}
+        self.where: dict[str, Any] = {"agency": state.agency, "endpoint": state.endpoint, "channel": channel}
         self._now = now
 
     def succeeded(self, one: Pending, attempt: Attempt) -> DeliverySucceeded | NoticeSettled:
@@ -69,7 +69,7 @@ class Outcomes:
         """What came of a notice."""
         assert one.notice is not None  # noqa: S101 - it is an alert or a notice
         return NoticeSettled(
-            **self._where,
+            **self.where,
             notice_id=one.notice.notice_id,
             notice=one.notice.notice,
             at=self._now,
@@ -80,8 +80,8 @@ class Outcomes:
 
     def _of(self, alert: AlertIssued, attempts: int) -> dict[str, Any]:
         return {
-            **self._where,
-            "delivery_id": delivery_id(alert.alert_id, alert.agency, str(self._where["endpoint"])),
+            **self.where,
+            "delivery_id": delivery_id(alert.alert_id, alert.agency, str(self.where["endpoint"])),
             "release_id": alert.release_id,
             "alert_id": alert.alert_id,
             "sequence": alert.sequence,

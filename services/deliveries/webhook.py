@@ -1,6 +1,5 @@
 """A webhook: the alert as JSON, signed as Standard Webhooks 1.0 says."""
 
-from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
@@ -9,7 +8,8 @@ from pydantic_core import to_json
 from standardwebhooks import Webhook as Signer
 
 from schemas.alert import AlertIssued
-from schemas.endpoint import SecretRef, Webhook
+from schemas.endpoint import SecretRef, Webhook, signing_key
+from schemas.endpoint_check import is_own_header
 from schemas.values import rfc3339
 from services.deliveries.http import Client
 from services.deliveries.letter import Attempt, Letter
@@ -34,25 +34,6 @@ _THIN = (
 )
 """All that is told where the alert itself is not: nothing of lab, model, reference or the window's dates."""
 
-_RESERVED = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-    }
-)
-_RESERVED_PREFIXES = ("proxy-", "webhook-")
-
 
 async def send(endpoint: Webhook, letter: Letter, client: Client) -> Attempt:
     """One attempt. It raises nothing for what is wrong at the other side, or with a secret."""
@@ -69,7 +50,7 @@ async def send(endpoint: Webhook, letter: Letter, client: Client) -> Attempt:
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": " ".join(Signer(each).sign(letter.letter_id, at, text) for each in secrets),
     }
-    extra = {name: value for name, value in endpoint.headers.items() if not _is_reserved(name)}
+    extra = {name: value for name, value in endpoint.headers.items() if not is_own_header(name)}
 
     def private() -> Iterator[str]:
         yield from parts(endpoint.url)
@@ -107,17 +88,9 @@ def _link(letter: Letter, alert: AlertIssued) -> dict[str, str]:
 def _secret(ref: SecretRef) -> str:
     """A signing secret as Standard Webhooks has it: 24 to 64 bytes. Raises SecretError."""
     value = read(ref)
-    try:
-        held = b64decode(value.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        held = b""
-    if not value.startswith("whsec_") or not 24 <= len(held) <= 64:
+    if signing_key(value) is None:
         raise SecretError(f"{ref}: it must be whsec_ and 24 to 64 bytes in base64")
     return value
-
-
-def _is_reserved(name: str) -> bool:
-    return name.lower() in _RESERVED or name.lower().startswith(_RESERVED_PREFIXES)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -24,12 +24,22 @@ _CHASES = {"reminder": "Reminder: ", "escalation": "Not answered by others: "}
 def headline(alert: AlertIssued) -> str:
     """One line: a drill says so first, then what has happened, and the TLP label."""
     mark = "EXERCISE: " if alert.exercise else ""
-    return f"{mark}{_CHASES.get(alert.chase or '', '')}{_HEADLINES[alert.kind]} [{alert.tlp}]"
+    return f"{mark}{news(alert)} [{alert.tlp}]"
+
+
+def news(alert: AlertIssued) -> str:
+    """What has happened, and that it is said once more."""
+    return _CHASES.get(alert.chase or "", "") + _HEADLINES[alert.kind]
+
+
+def answer_by(alert: AlertIssued) -> datetime | None:
+    """When the tier that it is for must have answered."""
+    return next((each.due_at for each in alert.answer_by if each.tier == alert.tier), None)
 
 
 def facts(alert: AlertIssued, time_zone: str) -> Iterator[str]:
     """The lines below it, but for the link."""
-    due = next((each.due_at for each in alert.answer_by if each.tier == alert.tier), None)
+    due = answer_by(alert)
     if due is not None:
         yield f"Answer by {times(due, time_zone)}"
     elif alert.asks:
@@ -63,10 +73,15 @@ def times(instant: datetime, time_zone: str) -> str:
     """An instant in UTC, and in the agency's time zone where this machine knows it and it shows another time."""
     utc = instant.astimezone(UTC)
     text = f"{utc:%Y-%m-%d %H:%M} UTC"
-    try:
-        local = utc.astimezone(ZoneInfo(time_zone))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return text
+    local = utc.astimezone(zone(time_zone) or UTC)
     if local.utcoffset() == utc.utcoffset():
         return text
     return f"{text} ({local:%Y-%m-%d %H:%M} {time_zone.replace('_', ' ')})"
+
+
+def zone(name: str) -> ZoneInfo | None:
+    """A time zone; None where this machine does not know it, and UTC alone is said."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None

@@ -4,12 +4,12 @@ import asyncio
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from schemas.delivery import DeliveryRequested, delivery_id
+from schemas.delivery import DeliveryRequested
 from schemas.envelope import encode
 from schemas.registry import Registry
 from services.embedded.lifeline import tied
@@ -41,21 +41,8 @@ async def run(bootstrap: str, prefix: str, folder: Path, turns: int) -> dict[str
 
 
 def _requests() -> list[DeliveryRequested]:
-    asked = []
-    for release in range(EACH):
-        alert = requested(release, 1, START).alert
-        for number in range(AGENCIES):
-            agency = f"agency-{number}"
-            one = alert.model_copy(update={"agency": agency})
-            named: dict[str, Any] = {
-                "agency": agency,
-                "endpoint": "hook",
-                "tier": "watch",
-                "alert": one,
-                "requested_at": START,
-            }
-            asked.append(DeliveryRequested(delivery_id=delivery_id(one.alert_id, agency, "hook"), **named))
-    return asked
+    places = product(range(EACH), range(AGENCIES))
+    return [requested(release, 1, START, agency=f"agency-{number}") for release, number in places]
 
 
 async def _bare(folder: Path, port: int) -> float:

@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 
-from schemas.delivery import DeliveryRequested, delivery_id
 from schemas.envelope import encode
 from schemas.registry import Registry
 from services.deliveries.schedule import JITTER, RETRIES
@@ -126,18 +125,9 @@ async def _round(one: Contest, turn: int, client: httpx.AsyncClient) -> None:
 
 
 def _requests(one: Contest, turn: int) -> Iterator[tuple[str, bytes, bytes]]:
-    alert = requested(turn % RELEASES, turn // RELEASES + 1, START).alert
     for agency, endpoint in one.endpoints:
-        mine = delivery_id(alert.alert_id, agency, endpoint)
-        asked = DeliveryRequested(
-            agency=agency,
-            endpoint=endpoint,
-            delivery_id=mine,
-            tier="watch",
-            alert=alert.model_copy(update={"agency": agency}),
-            requested_at=START,
-        )
-        event = asked.stamped(cause=mine, ordinal=0, source="/services/notifier", time=START)
+        asked = requested(turn % RELEASES, turn // RELEASES + 1, START, agency=agency, endpoint=endpoint)
+        event = asked.stamped(cause=asked.delivery_id, ordinal=0, source="/services/notifier", time=START)
         yield endpoint, asked.subject().encode(), encode(event)
 
 

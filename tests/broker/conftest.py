@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.embedded.broker import Broker
+from tests.broker.receivers import Hooks, Mails, hooks, mails
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,20 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     broker = Broker(tmp_path_factory.mktemp("kafka"))
     yield broker.start(print, owned=True).bootstrap_servers
     broker.stop()
+
+
+@pytest.fixture(scope="module")
+def hooked() -> Iterator[Hooks]:
+    """A webhook receiver."""
+    with hooks() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def mailed() -> Iterator[Mails]:
+    """A mail server."""
+    with mails() as found:
+        yield found
 
 
 @pytest.fixture

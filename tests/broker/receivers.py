@@ -89,6 +89,11 @@ class Mails:
     answer: Callable[[], str] = lambda: "250 taken"
     connections: set[Any] = field(default_factory=set)
 
+    @property
+    def relay(self) -> dict[str, Any]:
+        """As a registry names it."""
+        return {"host": "127.0.0.1", "port": self.port, "security": "none", "sender": "herald@herald.example"}
+
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """A message has come whole."""
         said = self.answer()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,24 +11,10 @@ import pytest_asyncio
 from schemas.registry import Registry
 from tests.broker import flow
 from tests.broker.deployment import ALL, Deployment
-from tests.broker.receivers import SECRET, Hooks, Mails, hooks, mails
+from tests.broker.receivers import SECRET, Hooks, Mails
 from tests.broker.test_deployment import send, statement
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def hooked() -> Iterator[Hooks]:
-    """A webhook receiver."""
-    with hooks() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def mailed() -> Iterator[Mails]:
-    """A mail server."""
-    with mails() as found:
-        yield found
 
 
 def registry(hooked: Hooks, mailed: Mails) -> Registry:
@@ -48,12 +34,7 @@ def registry(hooked: Hooks, mailed: Mails) -> Registry:
         "tiers": ["watch", "lead"],
         "endpoints": {"desk": hook | {"url": f"{hooked.address}/gone"}, "lead": mail | {"to": "lead@b.example"}},
     }
-    whole["mail"] = {
-        "host": "127.0.0.1",
-        "port": mailed.port,
-        "security": "none",
-        "sender": "herald@herald.example",
-    }
+    whole["mail"] = mailed.relay
     whole["allow_networks"] = ["127.0.0.0/8"]
     return Registry.model_validate_json(json.dumps(whole))
 

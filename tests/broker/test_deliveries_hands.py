@@ -1,26 +1,19 @@
 """An operator's hands on a deliveries service that runs: what they ask for is what a real receiver gets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from tests.broker.delivered import BEGAN, PARTITIONS, say
 from tests.broker.deployment import Deployment
-from tests.broker.receivers import SECRET, Hooks, hooks
+from tests.broker.receivers import SECRET, Hooks
 from tests.broker.test_deliveries_command import Operator
 from tests.unit.endpoint_world import registry, requested
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 PATH = "/hook"
-
-
-@pytest.fixture(scope="module")
-def hooked() -> Iterator[Hooks]:
-    """A webhook receiver."""
-    with hooks() as found:
-        yield found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

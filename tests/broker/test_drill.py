@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,24 +16,10 @@ import pytest_asyncio
 from schemas.registry import Registry
 from tests.broker import flow
 from tests.broker.deployment import ALL, Deployment
-from tests.broker.receivers import SECRET, Hooks, Mails, hooks, mails
+from tests.broker.receivers import SECRET, Hooks, Mails
 from tests.broker.test_deployment import send
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def hooked() -> Iterator[Hooks]:
-    """A webhook receiver."""
-    with hooks() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def mailed() -> Iterator[Mails]:
-    """A mail server."""
-    with mails() as found:
-        yield found
 
 
 def registry(hooked: Hooks, mailed: Mails) -> Registry:
@@ -55,8 +41,7 @@ def registry(hooked: Hooks, mailed: Mails) -> Registry:
         }
     }
     whole["labs"]["drill-desk"] = {"name": "Drills"}
-    relay = {"host": "127.0.0.1", "port": mailed.port, "security": "none", "sender": "herald@herald.example"}
-    whole |= {"drills": {"lab": "drill-desk", "every": "P28D"}, "mail": relay, "allow_networks": ["127.0.0.0/8"]}
+    whole |= {"drills": {"lab": "drill-desk", "every": "P28D"}, "mail": mailed.relay, "allow_networks": ["127.0.0.0/8"]}
     return Registry.model_validate_json(json.dumps(whole))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from schemas.delivery import DeliveryRequested, delivery_id
 from schemas.envelope import encode
 from schemas.registry import Registry
 from tests.broker import clocks
@@ -22,7 +21,7 @@ def registry(mailed: Mails | None, endpoints: dict[str, dict[str, Any]]) -> Regi
     agency = {"name": "CISA", "endpoints": {name: {"tier": "watch"} | about for name, about in endpoints.items()}}
     whole: dict[str, Any] = {"version": 1, "agencies": {AGENCY: agency}, "allow_networks": ["127.0.0.0/8"]}
     if mailed is not None:
-        whole["mail"] = {"host": "127.0.0.1", "port": mailed.port, "security": "none", "sender": "herald@h.example"}
+        whole["mail"] = mailed.relay
     return Registry.model_validate_json(json.dumps(whole))
 
 
@@ -53,10 +52,8 @@ async def ask(deployment: Deployment, endpoints: Iterable[str], releases: Iterab
     try:
         for release in releases:
             for endpoint in endpoints:
-                one = requested(release, sequence, START)
-                mine = delivery_id(one.alert.alert_id, AGENCY, endpoint)
-                one = DeliveryRequested(**dict(one) | {"endpoint": endpoint, "delivery_id": mine})
-                event = one.stamped(cause=mine, ordinal=0, source="/services/notifier", time=START)
+                one = requested(release, sequence, START, endpoint=endpoint)
+                event = one.stamped(cause=one.delivery_id, ordinal=0, source="/services/notifier", time=START)
                 await producer.send(topic, encode(event), key=one.subject().encode())
         await producer.flush()
     finally:

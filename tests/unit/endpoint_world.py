@@ -34,14 +34,23 @@ def registry(**agency: Any) -> Registry:
     return Registry.model_validate({"agencies": {"cisa": about}}, strict=False)
 
 
-def requested(release: int, sequence: int, at: datetime, kind: str = "opened", **more: Any) -> DeliveryRequested:
-    """An alert for the hook."""
+def requested(
+    release: int,
+    sequence: int,
+    at: datetime,
+    kind: str = "opened",
+    *,
+    agency: str = "cisa",
+    endpoint: str = "hook",
+    **more: Any,
+) -> DeliveryRequested:
+    """An alert for an endpoint."""
     about = RELEASES[release]
     alert = AlertIssued.model_validate(
         {
-            "alert_id": alert_id(about, "cisa", sequence),
+            "alert_id": alert_id(about, agency, sequence),
             "release_id": about,
-            "agency": "cisa",
+            "agency": agency,
             "sequence": sequence,
             "kind": kind,
             "life": 1,
@@ -55,8 +64,9 @@ def requested(release: int, sequence: int, at: datetime, kind: str = "opened", *
         },
         strict=False,
     )
-    named: dict[str, Any] = {"agency": "cisa", "endpoint": "hook", "tier": "watch", "alert": alert, "requested_at": at}
-    return DeliveryRequested(delivery_id=delivery_id(alert.alert_id, "cisa", "hook"), **named, **more)
+    mine = delivery_id(alert.alert_id, agency, endpoint)
+    named: dict[str, Any] = {"agency": agency, "endpoint": endpoint, "tier": "watch", "alert": alert}
+    return DeliveryRequested(delivery_id=mine, requested_at=at, **named, **more)
 
 
 @dataclass(slots=True)
