@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from schemas.delivery import PERMANENT
 from schemas.endpoint import Webhook
 from schemas.registry import Policy
 from services.cli.main import app
@@ -15,6 +16,7 @@ from services.deliveries.chat_bodies import body
 from services.deliveries.http import ATTEMPT_SECONDS, CONNECT_SECONDS
 from services.deliveries.letter import Letter
 from services.deliveries.message import written
+from services.deliveries.verdict import by_status
 from tests.deliveries.mail_letters import DUE, due, letter
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "push.md").read_text()
@@ -68,6 +70,16 @@ def test_herald_registry_check_takes_what_the_page_declares(number: int, tmp_pat
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["endpoints"][0] == "cisa/desk"
     assert len(blocks("yaml")) == 2
+
+
+def test_an_answer_means_what_the_page_says() -> None:
+    (again,) = re.findall(r"^\| (429.*?), 5xx", PAGE, re.MULTILINE)
+    retried = {int(each) for each in again.split(", ")} | set(range(500, 600))
+    for status in range(200, 600):
+        failure = by_status(status)
+        expected = "taken" if status < 300 else "again" if status in retried else "never"
+        assert expected == ("taken" if failure is None else "never" if failure in PERMANENT else "again"), status
+    assert by_status(410) == "gone"
 
 
 def test_times_are_those_that_are_kept() -> None:
