@@ -241,7 +241,9 @@ async def test_a_receiver_of_the_page_is_told_once_acknowledges_and_lets_nobody_
         async with httpx.AsyncClient() as client:
             assert (await client.post(receiver.address, content=b"\xff{", headers=headers)).status_code == 401
 
-    assert await receiver.answers(letter(newer.alert_id, newer), "old", "new") == "taken: HTTP 204"
+    ahead = newer.model_copy(update={"sequence": newer.sequence + 1})  # its id alone says that it is a repeat
+    for repeat in (newer, ahead):
+        assert await receiver.answers(letter(newer.alert_id, repeat), "old", "new") == "taken: HTTP 204"
     notice = NoticeRequested(
         agency=agency,
         endpoint="desk",
