@@ -21,6 +21,10 @@ from services.embedded.ports import LOOPBACK, free, is_free, is_listening
 START_SECONDS = 90
 STOP_SECONDS = 20
 DYING_SECONDS = 0.3
+PORT_TRIES = 3
+"""A port that was free may be another program's when Kafka takes it, some seconds later: then others are chosen."""
+
+_IN_USE = "Address already in use"
 FULL_BYTES = 1024 * 1024
 """A disk with less room than this is taken for full when the broker has ended."""
 
@@ -64,6 +68,10 @@ class Running:
         return f"{LOOPBACK}:{self.port}"
 
 
+class PortTaken(EmbeddedError):
+    """Another program took a port between its choice and the start."""
+
+
 class Broker:
     """The broker of one data directory. `secure`: a new directory becomes one whose clients must authenticate."""
 
@@ -74,6 +82,7 @@ class Broker:
         self.cafile = data.resolve() / secured.CA_FILE
         self._state = self.folder / "broker.json"
         self._secure = secure
+        self._log_from = 0
 
     @property
     def is_secure(self) -> bool:
@@ -101,12 +110,17 @@ class Broker:
             return self._already(port)
         with lock:
             distribution = locate(progress)
-            chosen = self._ports(port)
-            try:
-                self._format(distribution, *chosen)
-                return self._launch(distribution, *chosen, progress=progress, owned=owned, lock=lock)
-            except OSError as error:
-                raise EmbeddedError(f"cannot write to {self.folder}: {error.strerror} (log: {self.log})") from None
+            for left in reversed(range(PORT_TRIES)):
+                chosen = self._ports(port)
+                try:
+                    self._format(distribution, *chosen)
+                    return self._launch(distribution, *chosen, progress=progress, owned=owned, lock=lock)
+                except PortTaken:
+                    if not left:
+                        raise
+                except OSError as error:
+                    raise EmbeddedError(f"cannot write to {self.folder}: {error.strerror} (log: {self.log})") from None
+            raise AssertionError("the last try returns or raises")
 
     def stop(self) -> bool:
         """Ends it, with a bounded wait; False when none ran."""
@@ -248,6 +262,7 @@ class Broker:
         java = [*self._java(distribution), "kafka.Kafka", str(self.folder / "server.properties")]
         # The broker inherits the lock: while it lives, no second one starts on the same data.
         with self.log.open("ab") as log:
+            self._log_from = log.tell()
             process = subprocess.Popen(
                 tied(java) if owned else java,
                 stdin=subprocess.DEVNULL,
@@ -262,7 +277,7 @@ class Broker:
         began, told = time.monotonic(), False
         while not is_listening(port):
             if process.poll() is not None:
-                raise EmbeddedError(self.last_words())
+                raise (PortTaken if _IN_USE in self._written() else EmbeddedError)(self.last_words())
             if time.monotonic() - began > START_SECONDS:
                 process.kill()
                 raise EmbeddedError(f"Kafka did not listen within {START_SECONDS} s; its log is {self.log}")
@@ -274,14 +289,20 @@ class Broker:
 
     def last_words(self) -> str:
         """Why the broker ended, in one line, as far as its log tells."""
-        text = self.log.read_text(errors="replace")[-20_000:] if self.log.exists() else ""
+        text = self._written()
         # Its last words may not have found room in the log either.
         if "No space left on device" in text or shutil.disk_usage(self.folder).free < FULL_BYTES:
             return f"Kafka ended: the disk of {self.folder} is full; make room and start again (log: {self.log})"
-        if "Address already in use" in text:
+        if _IN_USE in text:
             return f"Kafka ended: another program took its port meanwhile; start again (log: {self.log})"
         lines = [line for line in text.splitlines() if "ERROR" in line or "Exception" in line]
         return f"Kafka ended: {lines[-1][:200] if lines else 'it gave no reason'} (log: {self.log})"
+
+    def _written(self) -> str:
+        """The end of the log; of a broker that was started here, without what earlier ones wrote."""
+        if not self.log.exists():
+            return ""
+        return self.log.read_bytes()[self._log_from :].decode(errors="replace")[-20_000:]
 
 
 def _started(pid: int) -> str | None:

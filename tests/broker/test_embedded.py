@@ -65,6 +65,26 @@ async def test_after_kill_9_everything_that_was_acknowledged_is_still_there_on_t
     assert broker.status() is None
 
 
+def test_a_port_that_another_program_takes_meanwhile_is_replaced_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = [free()]
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        offered = iter([*chosen, taken, free()])
+        monkeypatch.setattr("services.embedded.broker.free", lambda: next(offered))
+        broker = Broker(tmp_path)
+        try:
+            running = broker.start(print, owned=True)
+            assert running.port == chosen[0]
+            assert running.controller_port != taken
+            assert broker.status() == running
+        finally:
+            broker.stop()
+
+
 def test_a_port_that_is_taken_is_named_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
