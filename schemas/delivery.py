@@ -30,7 +30,7 @@ Failure = Literal[
 PERMANENT: frozenset[Failure] = frozenset({"forbidden-address", "tls", "redirected", "refused", "gone"})
 """Trying the same again would get the same."""
 
-Abandon = Literal["superseded", "acknowledged", "refused", "disabled", "removed", "moot"]
+Abandon = Literal["superseded", "acknowledged", "refused", "disabled", "removed", "backlog-full", "moot"]
 Notice = Literal["test", "disabled"]
 
 

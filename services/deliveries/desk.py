@@ -32,7 +32,7 @@ from services.deliveries.schedule import (
     probe_in,
     retry_in,
 )
-from services.deliveries.state import AT_ONCE, EndpointState, Pending
+from services.deliveries.state import AT_ONCE, BACKLOG_BYTES, MOST_BYTES, EndpointState, Pending
 
 _ABOUT_THE_MESSAGE: frozenset[Failure] = frozenset({"refused", "throttled", "internal"})
 """They say nothing against the endpoint: it is there, and answers."""
@@ -77,8 +77,9 @@ class Desk:
             return
         for name in same:
             self._end(name, "superseded")
-        if self._unusable:
-            self.events.append(self._say.abandoned(one, self._unusable))
+        # An older one that is being tried may still be taken, and must not stay the last that is heard of its release.
+        if reason := self._unusable or self._overfull(one, MOST_BYTES if same else BACKLOG_BYTES):
+            self.events.append(self._say.abandoned(one, reason))
             return
         # What replaces news that could not wait cannot wait either.
         until = self._held_until(asked) if all(p.held for p in same.values()) else None
@@ -90,8 +91,8 @@ class Desk:
         one = Pending(notice=asked, requested_at=asked.requested_at, next_at=self._now)
         if asked.notice == "test" and self._endpoint is not None:
             one = one.model_copy(update={"attempts": 1, "attempt": derived_id("attempt", asked.notice_id, "1")})
-        elif self._unusable:
-            self.events.append(self._say.abandoned(one, self._unusable))
+        if reason := self._overfull(one, MOST_BYTES) or (self._unusable if one.attempt is None else None):
+            self.events.append(self._say.abandoned(one, reason))
             return
         self._pending[asked.notice_id] = one
 
@@ -215,7 +216,9 @@ class Desk:
         if any(until is not None and self._now < until for until in (probe_at, throttled_until)):
             return
         free = (AT_ONCE if probe_at is None else 1) - self.state().making
-        for group in self._due()[: max(free, 0)]:
+        if free <= 0:
+            return  # before all that waits is put in order: it may be much
+        for group in self._due()[:free]:
             if not self._pay(self._endpoint.per_minute):
                 return
             self._attempt(group)
@@ -257,6 +260,11 @@ class Desk:
         if self._endpoint is None:
             return "removed"
         return "disabled" if self._get("disabled_at") is not None else None
+
+    def _overfull(self, one: Pending, most: int) -> Abandon | None:
+        """Why it cannot be kept beside what is pending, which may weigh so many bytes with it."""
+        weight = one.weight + sum(each.weight for each in self._pending.values())
+        return "backlog-full" if weight > most else None
 
     @property
     def _is_paused(self) -> bool:

@@ -56,7 +56,7 @@ class Outcomes:
     ) -> DeliveryAbandoned | NoticeSettled:
         """It will not be tried again."""
         if one.alert is None:
-            return self.settled(one, attempt or Attempt(0, "misconfigured", f"not sent: the endpoint is {reason}"))
+            return self.settled(one, attempt or Attempt(0, "misconfigured", f"not sent: {reason}"))
         return DeliveryAbandoned(
             **self._of(one.alert, one.attempts),
             reason=reason,

@@ -1,13 +1,26 @@
 """What deliveries keeps of an endpoint: what is pending there, and how the endpoint is."""
 
+from functools import cached_property
+
 from schemas.alert import AlertIssued
 from schemas.command import Effect, State, Timer
 from schemas.delivery import Abandon, NoticeRequested
 from schemas.endpoint import EndpointId
+from schemas.topics import INTERNAL_BYTES, STATE_BYTES
 from schemas.values import Instant, ParticipantId, Strict, Uuid
 
 AT_ONCE = 8
 """Attempts at one endpoint at the same time; one while it is being probed."""
+
+BACKLOG_BYTES = 2 * INTERNAL_BYTES
+"""So much may wait at one endpoint: any alert that could be asked for where nothing else waits. All of it is written at
+each change, so a larger backlog would cost the other endpoints of the shard their time."""
+
+MOST_BYTES = STATE_BYTES - 8 * 1024
+"""So much fits into the one record that the state is, beside what else stands in it and around it."""
+
+_GROWTH = 320
+"""Bytes of a pending one beside its alert or notice, with its id, once everything about it is known."""
 
 
 class Pending(Strict):
@@ -31,6 +44,11 @@ class Pending(Strict):
     def release_id(self) -> str | None:
         """The release that an alert is about: at one endpoint its messages go one after the other."""
         return self.alert.release_id if self.alert is not None else None
+
+    @cached_property
+    def weight(self) -> int:
+        """Bytes that it takes in the state's record at most, whatever comes of it (what it says is constant)."""
+        return len(self.model_dump_json(include={"alert", "notice"}, exclude_none=True).encode()) + _GROWTH
 
 
 class EndpointState(State):

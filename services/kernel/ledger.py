@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from schemas.command import Command, EffectDone, Received, RegistryChanged, State, Taken, Timer, TimerDue
 from schemas.dead_letter import DeadLettered
+from schemas.delivery import DeliveryAbandoned
 from schemas.envelope import CONTENT_TYPE, Event, Stamped, derived_id, encode, reader
 from schemas.receipt import Coordinates, ReceiptRefused
 from schemas.registry import Registry
@@ -69,6 +70,7 @@ class Draft:
     timers: int = 0
     types: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    abandoned: list[tuple[str, str]] = field(default_factory=list)
     dead_letters: list[dict[str, str]] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
     replays: list[str] = field(default_factory=list)
@@ -277,6 +279,7 @@ class Ledger:
         outputs: list[Output] = []
         types: list[str] = []
         refusals: list[str] = []
+        abandoned: list[tuple[str, str]] = []
         letters: list[DeadLettered] = []
         for ordinal, event in enumerate(emitted):
             state = self.service.evolve(state, event)
@@ -288,6 +291,8 @@ class Ledger:
                 types.append(stamped.type)
                 if isinstance(stamped.data, ReceiptRefused):
                     refusals += [reason.code for reason in stamped.data.reasons]
+                elif isinstance(stamped.data, DeliveryAbandoned):
+                    abandoned.append((stamped.data.channel or "none", stamped.data.reason))
         if timer is not None and state is not None and state.next_timer() == timer:
             raise RuntimeError(f"timer {timer.name} was decided and is due again at the same instant")
         # Nothing above changes the draft: a record that cannot be decided leaves no half of itself in it.
@@ -295,6 +300,7 @@ class Ledger:
         self.draft.size += sum(len(output.value or b"") for output in outputs)
         self.draft.types += types
         self.draft.refusals += refusals
+        self.draft.abandoned += abandoned
         if state is not before:
             self.draft.states[key] = state
             self.timers.set(key, state)

@@ -5,6 +5,11 @@ from prometheus_client import Counter, Gauge, Histogram
 CONSUMED = Counter("herald_events_consumed_total", "Records decided, by input.", ["topic"])
 EMITTED = Counter("herald_events_emitted_total", "Events written, by type.", ["type"])
 REFUSED = Counter("herald_events_refused_total", "Reasons given in refusals, by code.", ["reason"])
+ABANDONED = Counter(
+    "herald_deliveries_abandoned_total",
+    "Deliveries that will not be tried again, by channel and why.",
+    ["channel", "reason"],
+)
 DEAD_LETTERS = Counter("herald_dead_letters_total", "Records kept as dead letters, by reason.", ["reason"])
 REPLAYS = Counter("herald_replays_total", "Dead letters given back by an operator, by outcome.", ["outcome"])
 TRANSACTIONS = Counter("herald_transactions_total", "Transactions, by outcome.", ["outcome"])

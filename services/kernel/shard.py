@@ -336,6 +336,8 @@ class Shard:
             metrics.EMITTED.labels(kind).inc()
         for code in draft.refusals:
             metrics.REFUSED.labels(code).inc()
+        for channel, reason in draft.abandoned:
+            metrics.ABANDONED.labels(channel, reason).inc()
         for letter in draft.dead_letters:
             metrics.DEAD_LETTERS.labels(letter["reason"]).inc()
             log.error("dead_letter", shard=self.number, **letter)

@@ -28,7 +28,7 @@ from services.notifier.routine import is_routine, speaks_of
 from services.notifier.state import FALLS_BACK, NotifierState, Push, Waiting
 from services.notifier.telling import content_of
 
-_FOR_GOOD: frozenset[Abandon] = frozenset({"refused", "disabled", "removed"})
+_FOR_GOOD: frozenset[Abandon] = frozenset({"refused", "disabled", "removed", "backlog-full"})
 """Why nobody at this endpoint will hear of an alert that still stands."""
 
 

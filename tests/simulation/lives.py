@@ -18,7 +18,8 @@ AGENCIES = ("all", "cyber", "drills", "not")
 DISPOSITIONS = ("received", "received", "participating", "declined", "finished")
 FATES: tuple[Fate | None, ...] = (
     *(None, None, (0, None), (0.5, None), (10, None), (15, None), (300, None)),
-    *((0, "refused"), (3, "refused"), (12, "disabled"), (1, "removed"), (2, "superseded"), (2, "moot")),
+    *((0, "refused"), (3, "refused"), (12, "disabled"), (1, "removed"), (0, "backlog-full")),
+    *((2, "superseded"), (2, "moot")),
 )
 """What may become of a delivery: silence, taken at some time, or abandoned."""
 CRASHES = 0.04

@@ -10,7 +10,7 @@ from typing import Any
 
 ALWAYS = {"rescheduled", "withdrawn", "no-longer-addressed"}
 ROUTINE = {"closing-soon", "closed"}
-FOR_GOOD = {"refused", "disabled", "removed"}
+FOR_GOOD = {"refused", "disabled", "removed", "backlog-full"}
 TEN_MINUTES = timedelta(minutes=10)
 
 

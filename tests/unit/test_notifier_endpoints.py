@@ -168,7 +168,7 @@ def test_a_late_success_of_an_earlier_tier_ends_the_waiting_too() -> None:
     assert "chief scheduled" in world.asked("all")
 
 
-@pytest.mark.parametrize("reason", ["refused", "disabled", "removed"])
+@pytest.mark.parametrize("reason", ["refused", "disabled", "removed", "backlog-full"])
 def test_once_a_whole_tier_is_abandoned_for_good_the_next_is_asked_at_once(reason: Any) -> None:
     world = given(trusted_partner_release_at=at(16))
     desk, mail = world.requests("all/")

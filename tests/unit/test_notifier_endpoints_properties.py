@@ -18,7 +18,7 @@ STEPS = st.one_of(
     st.tuples(
         st.just("outcome"),
         st.integers(0, 9),
-        st.sampled_from([None, "refused", "disabled", "removed", "superseded", "acknowledged", "moot"]),
+        st.sampled_from([None, "refused", "disabled", "removed", "backlog-full", "superseded", "acknowledged", "moot"]),
     ),
     st.tuples(st.just("pass"), st.sampled_from([1, 9, 10, 11, 60, 1441, 20000])),
     st.tuples(st.just("registry"), st.sets(st.sampled_from(DECLARED)), st.booleans()),
