@@ -43,10 +43,11 @@ format: $(STAMP) ## format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(STAMP) ## write the JSON Schemas, topics.yaml, openapi.yaml and examples anew
+schemas: $(STAMP) ## write the JSON Schemas, topics.yaml, openapi.yaml, examples and manifests anew
 	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m tests.contract.examples
 	$(BIN)/python -m services.gateway.door.describe
+	$(BIN)/herald registry manifests deploy/registry.yaml > deploy/kubernetes/registry/resources.yaml
 
 lock: $(STAMP) ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -o requirements.lock

@@ -23,6 +23,7 @@ from services.cli import (
     drill,
     kafka,
     links,
+    manifests,
     offboard,
     provision,
     read_model,
@@ -45,6 +46,7 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.add_typer(kafka.app, name="kafka")
+registry.app.command("manifests")(manifests.manifests)
 app.add_typer(registry.app, name="registry")
 app.command("provision")(provision.provision)
 app.add_typer(credentials.app, name="credentials")

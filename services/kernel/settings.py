@@ -54,6 +54,7 @@ class DoorSettings(BaseModel):
     )
     link_key_file: Path | None = Field(default=None, description="signs acknowledgement links; absent: in `data`")
     database: SecretStr = Field(default=SecretStr(""), description="URL of the read model; empty: SQLite in `data`")
+    database_file: Path | None = Field(default=None, description="a file that holds it: read instead of database")
     requests_per_second: float = Field(default=20.0, gt=0, description="of one identity, in the long run")
     burst: int = Field(default=100, ge=1, description="of one identity, at once")
     open_requests: int = Field(default=64, ge=1, description="of one identity, open at the same time: streams as well")

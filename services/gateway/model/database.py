@@ -16,8 +16,8 @@ _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 def open_database(settings: Settings) -> AsyncEngine:
-    """The engine for HERALD_DOOR__DATABASE. Raises SettingsError for a database of another kind."""
-    url = settings.door.database.get_secret_value()
+    """The engine for HERALD_DOOR__DATABASE. Raises SettingsError for a database of another kind, and a file unread."""
+    url = _stated(settings)
     if not url:
         settings.data.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{(settings.data / 'door.db').absolute()}"
@@ -41,6 +41,16 @@ async def empty(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         for table in METADATA.sorted_tables:
             await connection.execute(table.delete())
+
+
+def _stated(settings: Settings) -> str:
+    path = settings.door.database_file
+    if path is None:
+        return settings.door.database.get_secret_value()
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"HERALD_DOOR__DATABASE_FILE: cannot read {path}: {error.strerror}") from None
 
 
 def _upgrade(connection: Connection) -> None:
