@@ -1,12 +1,13 @@
-"""Keeps a few idle connections to the servers that were used last.
+"""Keeps connections open to the servers that were used last.
 
 httpcore's own pool is not used: it keeps for ever what it opened for a request that is cancelled, as a deadline does.
 """
 
 import ssl
-from collections import OrderedDict
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import httpcore
@@ -15,7 +16,8 @@ from schemas.endpoint import ClientCertificate
 from services.deliveries.backend import Backend
 from services.deliveries.certificate import Identity, identity, showing
 
-KEPT_BY_ORIGIN, KEPT_IN_ALL, KEPT_SECONDS = 8, 256, 30.0
+MOST, KEPT_SECONDS = 512, 30.0
+"""So many are open at once, idle ones among them, and each is idle for so long. One server may have all of them."""
 
 
 class _Origin(NamedTuple):
@@ -25,7 +27,9 @@ class _Origin(NamedTuple):
     shown: Identity | None
 
 
-class _Connection(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Connection:
+    origin: _Origin
     http: httpcore.AsyncHTTPConnection
     backend: Backend
 
@@ -36,7 +40,8 @@ class Connections:
     def __init__(self, allow: Sequence[str]) -> None:
         self._allow = allow
         self._tls = ssl.create_default_context()
-        self._idle: OrderedDict[_Origin, list[_Connection]] = OrderedDict()
+        self._used = 0
+        self._idle: dict[_Connection, float] = {}  # since when, the longest first
         self._closed = False
 
     @asynccontextmanager
@@ -45,18 +50,26 @@ class Connections:
     ) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
         """A connection to a server. It is made when the first request is sent. Raises UnusableCertificate."""
         origin = _Origin(url.scheme, url.host, url.port, identity(certificate) if certificate else None)
-        connection = await self._kept(origin) or self._new(url, origin)
+        self._used += 1
         try:
-            yield connection.http
+            connection = await self._kept(origin) or self._new(url, origin)
+            try:
+                await self._give_up()
+                yield connection.http
+            finally:
+                if connection.http.is_available() and not self._closed:
+                    self._idle[connection] = time.monotonic()
+                else:
+                    await connection.backend.aclose()
         finally:
-            usable = connection.http.is_idle() and not connection.http.has_expired() and not self._closed
-            await _close(self._keep(origin, connection) if usable else [connection])
+            self._used -= 1
 
     async def aclose(self) -> None:
         """Closes those that are idle, and from now on the others when they have been used."""
         self._closed = True
         while self._idle:
-            await _close(self._idle.popitem()[1])
+            connection, _ = self._idle.popitem()
+            await connection.backend.aclose()
 
     def _new(self, url: httpcore.URL, origin: _Origin) -> _Connection:
         backend = Backend(self._allow, plain=url.scheme == b"http")
@@ -64,30 +77,22 @@ class Connections:
         http = httpcore.AsyncHTTPConnection(
             url.origin, ssl_context=tls, keepalive_expiry=KEPT_SECONDS, network_backend=backend
         )
-        return _Connection(http, backend)
+        return _Connection(origin, http, backend)
 
     async def _kept(self, origin: _Origin) -> _Connection | None:
-        while kept := self._idle.get(origin):
-            connection = kept.pop()
-            if not kept:
-                del self._idle[origin]
+        """The one that was used last there."""
+        while connection := next((each for each in reversed(self._idle) if each.origin == origin), None):
+            del self._idle[connection]
             if not connection.http.has_expired():
                 return connection
-            await _close([connection])
+            await connection.backend.aclose()
         return None
 
-    def _keep(self, origin: _Origin, connection: _Connection) -> list[_Connection]:
-        """Keeps one, and gives up others for it."""
-        kept = self._idle.setdefault(origin, [])
-        self._idle.move_to_end(origin)
-        kept.append(connection)
-        given_up = [kept.pop(0)] if len(kept) > KEPT_BY_ORIGIN else []
-        oldest, connections = next(iter(self._idle.items()))
-        if sum(map(len, self._idle.values())) > KEPT_IN_ALL or connections[-1].http.has_expired():
-            given_up += self._idle.pop(oldest)
-        return given_up
-
-
-async def _close(connections: list[_Connection]) -> None:
-    for connection in connections:
-        await connection.backend.aclose()
+    async def _give_up(self) -> None:
+        """Closes those that were idle for longest: what is too old, and what would be too many."""
+        while self._idle:
+            oldest, since = next(iter(self._idle.items()))
+            if self._used + len(self._idle) <= MOST and time.monotonic() - since <= KEPT_SECONDS:
+                return
+            del self._idle[oldest]
+            await oldest.backend.aclose()

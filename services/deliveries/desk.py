@@ -32,7 +32,7 @@ from services.deliveries.schedule import (
     probe_in,
     retry_in,
 )
-from services.deliveries.state import AT_ONCE, BACKLOG_BYTES, MOST_BYTES, EndpointState, Pending
+from services.deliveries.state import AT_ONCE, BACKLOG_BYTES, MOST_BYTES, EndpointState, Pending, making, waiting
 
 _ABOUT_THE_MESSAGE: frozenset[Failure] = frozenset({"refused", "throttled", "internal"})
 """They say nothing against the endpoint: it is there, and answers."""
@@ -57,10 +57,8 @@ class Desk:
 
     def kept(self) -> EndpointState | None:
         """What is to be kept of it: nothing of one that is gone, once nothing is pending there."""
-        return self.state() if self._pending or self._endpoint is not None else None
-
-    def state(self) -> EndpointState:
-        """The endpoint as it is now."""
+        if not self._pending and self._endpoint is None:
+            return None
         return self._was.model_copy(update={**self._update, "pending": self._pending})
 
     # ---- what is asked
@@ -83,8 +81,9 @@ class Desk:
             return
         # What replaces news that could not wait cannot wait either.
         until = self._held_until(asked) if all(p.held for p in same.values()) else None
-        held = until is not None or self._is_paused
-        self._pending[asked.delivery_id] = one.model_copy(update={"next_at": until or self._now, "held": held})
+        if until is not None or self._is_paused:
+            one = one.model_copy(update={"next_at": until or self._now, "held": True})
+        self._pending[asked.delivery_id] = one
 
     def request_notice(self, asked: NoticeRequested) -> None:
         """A notice. A test is tried at once, whatever is known of the endpoint."""
@@ -215,7 +214,7 @@ class Desk:
         probe_at, throttled_until = self._get("probe_at"), self._get("throttled_until")
         if any(until is not None and self._now < until for until in (probe_at, throttled_until)):
             return
-        free = (AT_ONCE if probe_at is None else 1) - self.state().making
+        free = (AT_ONCE if probe_at is None else 1) - making(self._pending)
         if free <= 0:
             return  # before all that waits is put in order: it may be much
         for group in self._due()[:free]:
@@ -225,9 +224,10 @@ class Desk:
 
     def _due(self) -> list[list[str]]:
         """What is due, the oldest first; what was held goes together."""
-        due = [(one.next_at, name, one) for name, one in self.state().waiting().items() if one.next_at <= self._now]
+        due = sorted((one.next_at, name) for name, one in waiting(self._pending).items() if one.next_at <= self._now)
         groups: dict[str, list[str]] = {}
-        for _, name, one in sorted(due, key=lambda found: (found[0], found[1])):
+        for _, name in due:
+            one = self._pending[name]
             together = one.together or ("held" if one.held and not one.attempts and one.alert else None)
             groups.setdefault(together or name, []).append(name)
         return list(groups.values())

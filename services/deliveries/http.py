@@ -12,13 +12,10 @@ import httpcore
 import httpx
 
 from schemas.endpoint import ClientCertificate
-from services.deliveries.connections import Connections
+from services.deliveries.connections import MOST, Connections
 from services.deliveries.letter import Attempt
 from services.deliveries.mishap import mishap
 from services.deliveries.verdict import Judge, by_status, line, retry_after, said
-
-CONNECTIONS = 512
-"""Attempts at once; more of them wait, and their own time does not run yet."""
 
 CONNECT_SECONDS, ATTEMPT_SECONDS = 10.0, 15.0
 BODY_BYTES = 16 * 1024
@@ -29,7 +26,7 @@ logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 class Client:
-    """Posts to servers, and says what came of it. It keeps a few idle connections to the servers it used last.
+    """Posts to servers, and says what came of it. It keeps connections open to the servers it used last.
 
     Proxies of the environment do not count, redirects are not followed, cookies are not kept, and nothing is logged:
     httpx's own client is not used, which logs each address, and a chat's is a secret.
@@ -47,7 +44,8 @@ class Client:
         self._connect_seconds = connect_seconds
         self._attempt_seconds = attempt_seconds
         self._now = now
-        self._slots = asyncio.Semaphore(CONNECTIONS)
+        # More attempts wait, and their own time does not run yet.
+        self._slots = asyncio.Semaphore(MOST)
         self._connections = Connections(tuple(allow))
 
     async def aclose(self) -> None:

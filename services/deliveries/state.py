@@ -1,5 +1,6 @@
 """What deliveries keeps of an endpoint: what is pending there, and how the endpoint is."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from schemas.alert import AlertIssued
@@ -68,21 +69,13 @@ class EndpointState(State):
     paid_until: Instant | None = None
     throttled_until: Instant | None = None
 
-    @property
-    def making(self) -> int:
-        """Attempts that are being made."""
-        return len({one.attempt for one in self.pending.values() if one.attempt is not None})
-
-    def waiting(self) -> dict[str, Pending]:
-        """What could be tried as soon as its time has come: nothing else of its release is being tried."""
-        busy = {one.release_id for one in self.pending.values() if one.attempt is not None} - {None}
-        return {name: one for name, one in self.pending.items() if one.attempt is None and one.release_id not in busy}
-
     def next_timer(self) -> Timer | None:
-        waiting = self.waiting()
-        if not waiting or self.making >= (AT_ONCE if self.probe_at is None else 1):
+        if making(self.pending) >= (AT_ONCE if self.probe_at is None else 1):
             return None
-        name, first = min(waiting.items(), key=lambda pair: (pair[1].next_at, pair[0]))
+        could = waiting(self.pending)
+        if not could:
+            return None
+        name, first = min(could.items(), key=lambda pair: (pair[1].next_at, pair[0]))
         due = max(at for at in (first.next_at, self.paused_until, self.probe_at, self.throttled_until) if at)
         return Timer(due, "try", f"{name}/{first.attempts}/{self.failures}")
 
@@ -92,3 +85,14 @@ class EndpointState(State):
             if one.attempt is not None:
                 attempts.setdefault(one.attempt, []).append(one)
         return tuple(Effect(attempt, tuple(about)) for attempt, about in attempts.items())
+
+
+def making(pending: Mapping[str, Pending]) -> int:
+    """How many attempts are being made."""
+    return len({one.attempt for one in pending.values() if one.attempt is not None})
+
+
+def waiting(pending: Mapping[str, Pending]) -> dict[str, Pending]:
+    """What could be tried as soon as its time has come: nothing else of its release is being tried."""
+    busy = {one.release_id for one in pending.values() if one.attempt is not None} - {None}
+    return {name: one for name, one in pending.items() if one.attempt is None and one.release_id not in busy}

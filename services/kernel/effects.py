@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from schemas.command import Effect
@@ -48,9 +49,7 @@ class Effects:
         for effect in wanted:
             if effect.id not in self._begun and not self._stopping:
                 self._begun.add(effect.id)
-                task = asyncio.create_task(self._run(key, effect, registry))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._slots.ask(key, partial(self._begin, key, effect, registry))
 
     def next(self) -> tuple[str, str, Any] | None:
         """The key, effect id and outcome of one that has ended; it counts as taken until it is committed or not.
@@ -88,15 +87,26 @@ class Effects:
         if late:
             log.warning("effects_broken_off", count=len(late))
 
+    def _begin(self, key: str, effect: Effect, registry: Registry) -> bool:
+        """There is a slot for it."""
+        if self._stopping or not self._is_ours():
+            self._begun.discard(effect.id)
+            return False
+        task = asyncio.create_task(self._run(key, effect, registry))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, key))
+        return True
+
+    def _ended(self, key: str, task: asyncio.Task[None]) -> None:
+        """It has ended, or was broken off."""
+        self._tasks.discard(task)
+        self._slots.give_back(key)
+
     async def _run(self, key: str, effect: Effect, registry: Registry) -> None:
-        async with self._slots.of(key):
-            if self._stopping or not self._is_ours():
-                self._begun.discard(effect.id)
-                return
-            try:
-                outcome = await self._performer.perform(key, effect, registry)
-            except Exception as error:
-                self._broken[effect.id] = error
-            else:
-                self._done.append((key, effect.id, outcome))
+        try:
+            outcome = await self._performer.perform(key, effect, registry)
+        except Exception as error:
+            self._broken[effect.id] = error
+        else:
+            self._done.append((key, effect.id, outcome))
         self._wake()

@@ -335,8 +335,10 @@ class Ledger:
         self.draft.dead_letters.append({"reason": reason, "key": key.decode(errors="replace")} | where_it_stood)
 
     def _unpark(self, key: str, state: State | None) -> None:
+        if key not in self.timers.parked:
+            return
         timer = state.next_timer() if state is not None else None
-        if key in self.timers.parked and (timer is None or timer.cause(key) != self.timers.parked[key]):
+        if timer is None or timer.cause(key) != self.timers.parked[key]:
             del self.timers.parked[key]
             self._drafted.parked = dict(self.timers.parked)
 

@@ -6,6 +6,7 @@ Opening follows the order that exactly-once stands on: fence the older owner, re
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 from aiokafka import TopicPartition
@@ -330,10 +331,10 @@ class Shard:
         metrics.TRANSACTIONS.labels("committed").inc()
         metrics.TRANSACTION_SECONDS.observe(seconds)
         metrics.TRANSACTION_RECORDS.observe(records)
-        for item in draft.items:
-            metrics.CONSUMED.labels(item.topic.partition(".")[0]).inc()
-        for kind in draft.types:
-            metrics.EMITTED.labels(kind).inc()
+        for topic, count in Counter(item.topic.partition(".")[0] for item in draft.items).items():
+            metrics.CONSUMED.labels(topic).inc(count)
+        for kind, count in Counter(draft.types).items():
+            metrics.EMITTED.labels(kind).inc(count)
         for code in draft.refusals:
             metrics.REFUSED.labels(code).inc()
         for channel, reason in draft.abandoned:

@@ -1,9 +1,10 @@
 """How much a process does outside at once, shared so that no key's work keeps the others' waiting."""
 
-import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+
+Begin = Callable[[], bool]
+"""Begins some work, and says whether it did: what is not wanted any more takes no slot."""
 
 
 class Slots:
@@ -15,29 +16,17 @@ class Slots:
     def __init__(self, count: int) -> None:
         self._count = self._free = count
         self._held: Counter[str] = Counter()
-        self._first: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._further: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._first: OrderedDict[str, deque[Begin]] = OrderedDict()
+        self._further: OrderedDict[str, deque[Begin]] = OrderedDict()
 
-    @asynccontextmanager
-    async def of(self, key: str) -> AsyncIterator[None]:
-        """A slot, for as long as the context lasts."""
-        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def ask(self, key: str, begin: Begin) -> None:
+        """Begins it as soon as there is a slot, which whoever ends it gives back."""
         waiting = self._further if self._held[key] else self._first
-        waiting.setdefault(key, deque()).append(granted)
+        waiting.setdefault(key, deque()).append(begin)
         self._grant()
-        try:
-            await granted
-        except asyncio.CancelledError:
-            if granted.cancelled():
-                raise  # it is passed over when its turn comes
-            self._release(key)
-            raise
-        try:
-            yield
-        finally:
-            self._release(key)
 
-    def _release(self, key: str) -> None:
+    def give_back(self, key: str) -> None:
+        """Lets others have the slot."""
         self._free += 1
         self._held[key] -= 1
         if not self._held[key]:
@@ -50,12 +39,8 @@ class Slots:
         while self._free and (self._first or (self._further and self._free * 2 > self._count)):
             waiting = self._first or self._further
             key, queue = waiting.popitem(last=False)
-            granted = queue.popleft()
-            if not granted.done():
-                granted.set_result(None)
+            if queue.popleft()():
                 self._free -= 1
                 self._held[key] += 1
             if queue:  # the others of a key wait behind those of other keys
                 (self._further if self._held[key] else self._first)[key] = queue
-            if not self._held[key]:
-                del self._held[key]

@@ -243,15 +243,33 @@ async def test_no_cookie_comes_back(client: Client) -> None:
         assert all("cookie" not in got.headers for got in server.got)
 
 
+async def test_a_server_that_is_posted_to_from_many_sides_at_once_is_connected_to_once_for_each(client: Client) -> None:
+    async with serving(answering(200)) as server:
+        for _ in range(3):
+            await asyncio.gather(*(post(client, server.url()) for _ in range(20)))
+        assert server.connections == 20
+
+
 async def test_servers_that_were_not_used_for_longest_lose_their_idle_connections(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.deliveries.connections.KEPT_IN_ALL", 1)
-    async with serving(answering(200)) as first, serving(answering(200)) as second:
-        for server in (first, second):
+    monkeypatch.setattr("services.deliveries.connections.MOST", 2)
+    async with serving(answering(200)) as first, serving(answering(200)) as second, serving(answering(200)) as third:
+        for server in (first, second, third):
             await post(client, server.url())
         await first.is_left()
-        assert (first.open_now, second.open_now) == (0, 1)
+        assert (first.open_now, second.open_now, third.open_now) == (0, 1, 1)
+
+
+async def test_what_was_idle_for_long_is_closed_when_another_server_is_posted_to(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(answering(200)) as first, serving(answering(200)) as second:
+        await asyncio.gather(*(post(client, first.url()) for _ in range(3)))
+        assert first.open_now == 3
+        monkeypatch.setattr("services.deliveries.connections.KEPT_SECONDS", 0.0)
+        await post(client, second.url())
+        await first.is_left()
 
 
 async def test_no_more_attempts_run_at_once_than_there_are_slots(client: Client) -> None:

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from schemas.endpoint import ClientCertificate
-from services.deliveries.http import CONNECTIONS, Client
+from services.deliveries.connections import MOST
+from services.deliveries.http import Client
 from services.deliveries.letter import Attempt
 from tests.deliveries.certificates import DAY, Authority
 from tests.deliveries.servers import Conversation, Server, answering, hanging, serving, strict
@@ -201,7 +202,7 @@ async def test_an_attempt_given_up_in_whichever_step_leaves_neither_a_connection
             await asyncio.gather(*(given_up() for _ in range(10)))
         assert (await post_hastily(server)).failure == "timeout"  # it is not the server that has had enough
         await server.is_left()
-        assert client._slots._value == CONNECTIONS
+        assert client._slots._value == MOST
         assert server.connections > 1
 
 

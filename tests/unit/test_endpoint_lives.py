@@ -18,7 +18,7 @@ from schemas.delivery import (
     Failure,
 )
 from services.deliveries.letter import Attempt
-from services.deliveries.state import AT_ONCE
+from services.deliveries.state import AT_ONCE, making
 from tests.unit.endpoint_world import RELEASES, START, TAKEN, World, registry, requested
 
 FAILURES: tuple[Failure | None, ...] = (None, None, "server-error", "timeout", "throttled", "gone", "misconfigured")
@@ -73,7 +73,7 @@ def test_each_delivery_ends_once_and_nothing_old_is_told_after_something_newer(
                 world.take(EndpointResumed(agency="cisa", endpoint="hook"))
             case ("retry", int(number)) if number < len(asked):
                 world.take(DeliveryRetried(agency="cisa", endpoint="hook", delivery_id=asked[number]))
-        assert world.state is None or world.state.making <= AT_ONCE
+        assert world.state is None or making(world.state.pending) <= AT_ONCE
         for _, letters in world.attempts[seen:]:
             for one in letters:
                 assert one.alert.sequence >= latest.get(one.release_id, 0), "older news after newer"

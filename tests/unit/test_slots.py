@@ -1,7 +1,6 @@
 """What is done outside at once: hanging work leaves room, and nothing begins for a shard that is lost."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -61,24 +60,22 @@ async def test_keys_that_hang_take_half_of_the_slots_and_one_each() -> None:
 
 
 async def test_slots_come_back_whatever_ends_the_work() -> None:
-    slots, held = Slots(2), Counter[str]()
-
-    async def work(key: str) -> None:
-        async with slots.of(key):
-            held[key] += 1
-            await asyncio.Event().wait()
-
-    tasks = [asyncio.create_task(work(key)) for key in "abcde"]
+    performer, slots = Hanging(), Slots(2)
+    one, other = effects(performer, slots), effects(performer, slots)
+    for key in "abcd":
+        one.start(key, [Effect(key, None)], Registry())
     await settle()
-    assert held.total() == 2
-    for task in tasks:  # the first two run; the others wait, and the third is given a slot at the instant it is ended
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    after = [asyncio.create_task(work(key)) for key in "fg"]
+    assert performer.begun == ["a", "b"]
+    await one.settle(0)  # the first two are broken off; the others have waited for their slots, and need none any more
+    other.start("e", [Effect("e", None)], Registry())
     await settle()
-    assert (held["f"], held["g"]) == (1, 1)
-    for task in after:
-        task.cancel()
+    assert performer.begun == ["a", "b", "e"]
+    performer.let_go.set()
+    await settle()
+    for key in "fgh":
+        other.start(key, [Effect(key, None)], Registry())
+    await settle()
+    assert performer.begun == ["a", "b", "e", "f", "g", "h"]
 
 
 async def test_what_waits_for_a_slot_does_not_begin_once_its_shard_is_lost_and_begins_when_it_is_back() -> None:
