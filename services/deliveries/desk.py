@@ -32,7 +32,16 @@ from services.deliveries.schedule import (
     probe_in,
     retry_in,
 )
-from services.deliveries.state import AT_ONCE, BACKLOG_BYTES, MOST_BYTES, EndpointState, Pending, making, waiting
+from services.deliveries.state import (
+    AT_ONCE,
+    BACKLOG_BYTES,
+    DIGEST_BYTES,
+    MOST_BYTES,
+    EndpointState,
+    Pending,
+    making,
+    waiting,
+)
 
 _ABOUT_THE_MESSAGE: frozenset[Failure] = frozenset({"refused", "throttled", "internal"})
 """They say nothing against the endpoint: it is there, and answers."""
@@ -223,13 +232,19 @@ class Desk:
             self._attempt(group)
 
     def _due(self) -> list[list[str]]:
-        """What is due, the oldest first; what was held goes together."""
+        """What is due, the oldest first; what was held goes together, as far as a server may be asked to take it."""
         due = sorted((one.next_at, name) for name, one in waiting(self._pending).items() if one.next_at <= self._now)
         groups: dict[str, list[str]] = {}
+        digest, weight = "", 0
         for _, name in due:
             one = self._pending[name]
-            together = one.together or ("held" if one.held and not one.attempts and one.alert else None)
-            groups.setdefault(together or name, []).append(name)
+            if one.together is None and one.held and not one.attempts and one.alert:
+                weight += one.weight
+                if not digest or weight > DIGEST_BYTES:
+                    digest, weight = f"held {name}", one.weight
+                groups.setdefault(digest, []).append(name)
+            else:
+                groups.setdefault(one.together or name, []).append(name)
         return list(groups.values())
 
     def _attempt(self, group: list[str]) -> None:

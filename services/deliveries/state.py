@@ -20,6 +20,9 @@ each change, so a larger backlog would cost the other endpoints of the shard the
 MOST_BYTES = STATE_BYTES - 8 * 1024
 """So much fits into the one record that the state is, beside what else stands in it and around it."""
 
+DIGEST_BYTES = 256 * 1024
+"""So much that was held goes together, or one alert that is larger: many a server takes no more than 1 MB at once."""
+
 _GROWTH = 320
 """Bytes of a pending one beside its alert or notice, with its id, once everything about it is known."""
 

@@ -26,7 +26,7 @@ from schemas.envelope import derived_id, encode
 from schemas.release import Access, Model
 from schemas.topics import INTERNAL_BYTES, STATE_BYTES
 from services.deliveries.letter import Attempt
-from services.deliveries.state import BACKLOG_BYTES, EndpointState, Pending
+from services.deliveries.state import BACKLOG_BYTES, DIGEST_BYTES, EndpointState, Pending
 from tests.unit.endpoint_world import RELEASES, START, TAKEN, Answers, World, registry, requested
 
 HOUR = timedelta(hours=1)
@@ -184,3 +184,14 @@ def test_nothing_that_waits_weighs_more_than_it_was_counted_for(about: str) -> N
     pending = {RELEASES[0]: bare.model_copy(update=full)}
     empty = EndpointState(agency="cisa", endpoint="hook")
     assert len(record(empty.model_copy(update={"pending": pending}))) - len(record(empty)) <= bare.weight
+
+
+def test_what_waited_goes_together_only_as_far_as_a_server_may_be_asked_to_take_at_once() -> None:
+    world = World().take(EndpointPaused(agency="cisa", endpoint="hook", until=START + HOUR))
+    for release in range(20):
+        world.take(asked(release, 1))
+    world.until(START + 2 * HOUR)
+    sizes = [sum(one.weight for one in about) for _, about in world.attempts]
+    assert sum(len(about) for _, about in world.attempts) == len(world.events(DeliverySucceeded)) == 20
+    assert 1 < len(sizes) < 20
+    assert max(sizes) <= DIGEST_BYTES
