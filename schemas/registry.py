@@ -1,6 +1,7 @@
 """The registry: labs, agencies, capabilities and policy, applied as one file, kept version by version."""
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid5
 
@@ -105,4 +106,9 @@ class Registry(RegistryFile, Data):
 
     def release_id(self, lab: str, reference: str) -> str:
         """The opaque id of a release: UUIDv5 of `<lab>/<reference>` in this deployment's namespace."""
-        return str(uuid5(UUID(self.namespace), f"{lab}/{reference}"))
+        return _release_id(self.namespace, f"{lab}/{reference}")
+
+
+@lru_cache(4096)  # every statement on a release, and every repeat, asks for it
+def _release_id(namespace: str, name: str) -> str:
+    return str(uuid5(UUID(namespace), name))

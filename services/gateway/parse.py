@@ -16,6 +16,8 @@ MAX_DEPTH = 64
 # A string, closed or not, is one match, so that a hostile record takes linear time.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)  # json.dumps makes one a call
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -63,7 +65,7 @@ def attributes(value: bytes | None) -> dict[str, Any] | Unreadable:
 def written(said: dict[str, Any]) -> Parsed | Unreadable:
     """An event of these attributes, as canonical JSON."""
     try:
-        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        canonical = _CANONICAL.encode(said).encode("utf-8")
     except UnicodeEncodeError:
         return _not_json("a string holds half a surrogate pair")
     event_id = said.get("id")

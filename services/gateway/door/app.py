@@ -15,6 +15,7 @@ from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
 from services.gateway.door.guard import Guard
 from services.gateway.door.identity import Gatekeeper
+from services.gateway.door.straight import Straight
 from services.gateway.door.writer import Writer
 from services.gateway.model.database import migrate, open_database
 from services.gateway.model.delivery_reading import DeliveryReading
@@ -44,7 +45,8 @@ def routes() -> FastAPI:
     app.add_exception_handler(problem.Problem, problem.on_problem)
     app.add_exception_handler(HTTPException, problem.on_http)
     app.add_exception_handler(RequestValidationError, problem.on_invalid)
-    app.add_middleware(Guard)
+    app.add_middleware(Straight, routes=labs.router.routes)
+    app.add_middleware(Guard)  # the outermost
     return app
 
 

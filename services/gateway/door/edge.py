@@ -111,7 +111,7 @@ class Edge:
         try:
             start = 0 if fresh else await self._ends.of(receipts)
             await self._note(identity, taken, request_id)
-            await self._writer.write(topic, found.canonical, headers=_HEADERS)
+            await self._writer.write(topic, found.canonical, headers=_HEADERS, partition=0)
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
             raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None

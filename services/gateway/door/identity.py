@@ -56,7 +56,7 @@ class Gatekeeper:
             raise Problem(403, "wrong_scope", said)
         registry = self._directory.registry
         role: Role = "lab" if known.participant in registry.labs else "agency"
-        if known.participant not in {*registry.labs, *registry.agencies}:
+        if known.participant not in registry.labs and known.participant not in registry.agencies:
             raise Problem(403, "unknown_participant", f"{known.participant} is not in the registry any more")
         taken, headers = self._rates.take(known.participant)
         if not taken:

@@ -144,7 +144,7 @@ async def speak(
         return JSONResponse(found, media_type=CLOUD_EVENT)
     url = f"/v1/receipts/{quote(submitted.event_id)}?from={submitted.receipts_from}"
     pending = Pending(event_id=submitted.event_id, receipt_url=url)
-    return JSONResponse(pending.model_dump(), 202, headers={"Location": url})
+    return Response(pending.model_dump_json(), 202, headers={"Location": url}, media_type="application/json")
 
 
 async def _try(request: Request, lab: Identity, said: dict[str, Any]) -> Response:

@@ -1,6 +1,7 @@
 """HTTP/1.1 as uvicorn speaks it, with a bound on how long a request's head may take."""
 
 import asyncio
+from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -17,7 +18,7 @@ class Timely(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Together(transport, self.loop)))
         self._wait(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
@@ -48,3 +49,37 @@ class Timely(H11Protocol):
     def _stop_waiting(self) -> None:
         if self._hanging_up is not None:
             self._hanging_up.cancel()
+
+
+class Together:
+    """A transport whose writes go in pairs: the head of an answer leaves with the body that follows it.
+
+    What nothing follows leaves once others have had their turn. Source of its methods: asyncio.Transport.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Sends what was held and this, or holds this."""
+        if self._held:
+            self._transport.write(self._held + data)
+            self._held = b""
+        elif data:
+            self._held = data
+            self._loop.call_soon(self._let_go)
+
+    def close(self) -> None:
+        """Sends what was held, and hangs up."""
+        self._let_go()
+        self._transport.close()
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, b""
+        if held:
+            self._transport.write(held)
