@@ -43,9 +43,9 @@ format: $(STAMP) ## format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(STAMP) ## write the JSON Schemas, topics.yaml, openapi.yaml, examples and manifests anew
-	$(BIN)/python -m schemas.generate
+schemas: $(STAMP) ## write schemas, examples, topics, AsyncAPI, OpenAPI, the page on events and manifests anew
 	$(BIN)/python -m tests.contract.examples
+	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m services.gateway.door.describe
 	$(BIN)/herald registry manifests deploy/registry.yaml > deploy/kubernetes/registry/resources.yaml
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.envelope import Event, derived_id
+from schemas.envelope import Emitted, Event, derived_id
 from schemas.receipt import Coordinates
 from schemas.registry import Registry
+from schemas.trace import carried
 from schemas.values import Strict
 
 
@@ -56,10 +57,19 @@ class RegistryChanged:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something to be done outside, once it is committed that it has begun. `about` is for who does it."""
+    """Something to be done outside, once it is committed that it has begun. `about` is for who does it.
+
+    `id` is a UUID, `continues` the `traceparent` of what asks for it.
+    """
 
     id: str
     about: Any
+    continues: str | None = None
+
+    @property
+    def traceparent(self) -> str:
+        """Its own, to be passed on."""
+        return carried(self.continues, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,13 @@ class Timer:
 
 class State(Strict):
     """What a decider keeps for one key. Immutable: `evolve` returns a new one."""
+
+    def continues(self, emitted: Emitted, sent: str | None) -> str | None:
+        """The `traceparent` that what is emitted on this state continues.
+
+        `sent` is that of the record at hand; None: it follows from time, from the registry or from an effect.
+        """
+        return sent
 
     def next_timer(self) -> Timer | None:
         """The earliest timer of this key."""

@@ -18,9 +18,9 @@ Fault = tuple[str, str]
 
 OWN_HEADERS = frozenset(
     {"accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"}
-    | {"keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
+    | {"keep-alive", "te", "traceparent", "trailer", "transfer-encoding", "upgrade", "user-agent"}
 )
-"""What the client sets, or belongs to a connection (RFC 9110 7.6.1); also what begins with `proxy-` or `webhook-`."""
+"""What Herald sets, or belongs to a connection (RFC 9110 7.6.1); also what begins with `proxy-` or `webhook-`."""
 
 
 def is_own_header(name: str) -> bool:

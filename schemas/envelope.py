@@ -14,6 +14,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Discriminator, Field, Tag, TypeAdapter
 from pydantic_core import to_json
 
+from schemas.trace import carried
 from schemas.values import Instant, Line, SenderId, Strict, Traceparent, Tracestate, rfc3339
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -42,8 +43,17 @@ class Emitted:
         """Names of the topics, without prefix. Empty: it only changes the decider's own state."""
         return ()
 
-    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Stamped | Event[Any]":
-        """The envelope around it. `cause` and `ordinal` derive the id, `time` is when it was decided."""
+    def continues(self) -> str | None:
+        """The `traceparent` of what led to it, where it knows that better than whoever writes it."""
+        return None
+
+    def stamped(
+        self, *, cause: str, ordinal: int, source: str, time: datetime, continues: str | None = None
+    ) -> "Stamped | Event[Any]":
+        """The envelope around it. `cause` and `ordinal` derive the id, `time` is when it was decided.
+
+        `continues` is the `traceparent` of what led to it; None: it begins a trace.
+        """
         raise NotImplementedError
 
 
@@ -60,9 +70,11 @@ class Data(Strict, Emitted):
         """An id of its own; None: derived from cause, type and ordinal."""
         return None
 
-    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> "Stamped | Event[Any]":
+    def stamped(
+        self, *, cause: str, ordinal: int, source: str, time: datetime, continues: str | None = None
+    ) -> "Stamped | Event[Any]":
         identity = self.identity() or derived_id(cause, self.type, str(ordinal))
-        return Stamped(identity, source, self.type, self.subject(), time, self)
+        return Stamped(identity, source, self.type, self.subject(), time, carried(continues, identity), self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,7 @@ class Stamped:
     type: str
     subject: str
     time: datetime
+    traceparent: str
     data: Data
     text: str | None = None
     """The data as JSON, where it has been written already."""
@@ -81,7 +94,8 @@ class Stamped:
     def encoded(self) -> bytes:
         """As structured JSON, in the order of Event's fields."""
         attributes = {"id": self.id, "source": self.source, "type": self.type, "subject": self.subject}
-        text = to_json({"specversion": "1.0", **attributes, "time": rfc3339(self.time), "datacontenttype": _JSON})
+        said = {"time": rfc3339(self.time), "datacontenttype": _JSON, "traceparent": self.traceparent}
+        text = to_json({"specversion": "1.0", **attributes, **said})
         data = self.text or self.data.model_dump_json(exclude_none=True)
         return text[:-1] + b',"data":' + data.encode() + b"}"
 

@@ -1,4 +1,6 @@
-"""Writes what anyone outside Python needs: JSON Schemas and `topics.yaml`. `--check` reports drift, and writes nothing.
+"""Writes what anyone outside Python needs: JSON Schemas, `topics.yaml`, `asyncapi.yaml` and the page on events.
+
+`--check` reports drift, and writes nothing. Examples are read as they stand: write them first.
 
 Usage: python -m schemas.generate [--check]
 """
@@ -10,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from schemas import asyncapi, events_page
 from schemas.envelope import Data, Event
 from schemas.registry import RegistryFile
 from schemas.release import Release
@@ -28,7 +31,17 @@ def event_schema(data: type[Data]) -> dict[str, Any]:
     about = (data.__doc__ or "").strip()
     if data not in (*RELEASES, *ACKS):
         found = _open(found)
-    return {"$schema": _DIALECT, "$id": f"urn:herald:{data.type}", **found, "title": data.type, "description": about}
+    named = {"title": data.type, "description": about}
+    return {"$schema": _DIALECT, "$id": f"urn:herald:{data.type}", **_plain(found), **named}
+
+
+def _plain(schema: Any) -> Any:
+    """The same without OpenAPI's `discriminator`: no word of JSON Schema, and another one of AsyncAPI's."""
+    if isinstance(schema, list):
+        return [_plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: _plain(one) for name, one in schema.items() if name != "discriminator" or "mapping" not in one}
 
 
 def _open(schema: Any) -> Any:
@@ -66,12 +79,21 @@ def topics() -> dict[str, Any]:
 
 def generated() -> dict[Path, str]:
     """Every generated file and its content."""
-    files = {HERE / "json" / f"{data.type}.json": _json(event_schema(data)) for data in EVENTS}
+    schemas = {data.type: event_schema(data) for data in EVENTS}
+    files = {HERE / "json" / f"{kind}.json": _json(schema) for kind, schema in schemas.items()}
     files[HERE / "json" / "release-file.json"] = _json(file_schema(Release, "release-file"))
     files[HERE / "json" / "registry-file.json"] = _json(file_schema(RegistryFile, "registry-file"))
+    examples = {data.type: (HERE / "examples" / f"{data.type}.json").read_text() for data in EVENTS}
+    described = "# Topics, events, and who sends and receives them. Generated from schemas: `make schemas`.\n"
+    files[HERE / "asyncapi.yaml"] = described + _yaml(asyncapi.document(examples))
+    files[HERE.parent / "docs" / "events.md"] = events_page.page(schemas, examples)
     head = "# Every topic of Herald, without the prefix `herald.`. Generated from schemas/topics.py: `make schemas`.\n"
-    files[HERE / "topics.yaml"] = head + yaml.safe_dump(topics(), sort_keys=False, width=120)
+    files[HERE / "topics.yaml"] = head + _yaml(topics())
     return files
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
 
 
 def _json(schema: dict[str, Any]) -> str:

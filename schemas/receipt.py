@@ -9,6 +9,7 @@ from pydantic import Field
 
 from schemas.envelope import Data, Emitted, Stamped
 from schemas.notice import Refused, Warned
+from schemas.trace import carried
 from schemas.values import Disposition, Instant, ParticipantId, Reference, SenderId, Strict, Uuid, WindowStatus
 
 
@@ -86,6 +87,8 @@ class Answered(Emitted):
     receipt: Receipt
     id: str
     at: datetime
+    trace: str | None = None
+    """What it continues, where that is no event of Herald's yet."""
 
     @cached_property
     def text(self) -> str:
@@ -95,9 +98,14 @@ class Answered(Emitted):
     def topics(self) -> tuple[str, ...]:
         return self.receipt.topics()
 
-    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Stamped:
-        receipt = self.receipt
-        return Stamped(self.id, source, receipt.type, receipt.subject(), self.at, receipt, self.text)
+    def continues(self) -> str | None:
+        return self.trace
+
+    def stamped(
+        self, *, cause: str, ordinal: int, source: str, time: datetime, continues: str | None = None
+    ) -> Stamped:
+        receipt, trace = self.receipt, carried(continues, self.id)
+        return Stamped(self.id, source, receipt.type, receipt.subject(), self.at, trace, receipt, self.text)
 
 
 KEPT = 16

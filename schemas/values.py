@@ -203,7 +203,8 @@ Prose = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4000, "pattern": _PROSE_PATTERN}),
 ]
 SenderId = Line
-Traceparent = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+TRACEPARENT = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+Traceparent = Annotated[str, StringConstraints(pattern=TRACEPARENT)]
 Tracestate = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,512}$")]
 
 Tlp = Literal["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"]

@@ -46,7 +46,8 @@ def decide(state: AcknowledgementState | None, command: Command, now: datetime) 
     if isinstance(data, AcknowledgementSubmitted):
         return answer(state, command, data, now)
     if isinstance(data, AlertIssued):
-        return [Noted(data.agency, _sent(state.standing(data.agency), data), data.release_id)]
+        standing = _sent(state.standing(data.agency), data, command.event.traceparent)
+        return [Noted(data.agency, standing, data.release_id)]
     return _follow(state, data.window, isinstance(data, WindowClosed), isinstance(data, WindowWithdrawn), now)
 
 
@@ -86,7 +87,7 @@ def _with(state: AcknowledgementState, agency: str, standing: Standing) -> Ackno
     return state.model_copy(update={"agencies": {**state.agencies, agency: standing}})
 
 
-def _sent(standing: Standing, alert: AlertIssued) -> Standing:
+def _sent(standing: Standing, alert: AlertIssued, trace: str | None) -> Standing:
     """Takes an alert over: a new one that asks supersedes the chase of those before it."""
     original = alert.repeats or alert.alert_id
     due = next((a.due_at for a in alert.answer_by if a.tier == alert.tier), None)
@@ -98,7 +99,9 @@ def _sent(standing: Standing, alert: AlertIssued) -> Standing:
         return standing
     chase = None
     if alert.chased and alert.answer_by and (standing.disposition != "declined" or alert.kind == "withdrawn"):
-        chase = Chase(alert_id=alert.alert_id, kind=alert.kind, life=alert.life, answer_by=alert.answer_by)
+        chase = Chase(
+            alert_id=alert.alert_id, kind=alert.kind, life=alert.life, answer_by=alert.answer_by, traceparent=trace
+        )
     return standing.model_copy(update={"asking": alert.alert_id, "chase": chase})
 
 

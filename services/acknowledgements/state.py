@@ -5,8 +5,9 @@ from typing import Literal
 
 from schemas.alert import Answer
 from schemas.command import State, Timer
+from schemas.envelope import Emitted
 from schemas.receipt import Kept
-from schemas.values import AlertKind, Disposition, Instant, Strict, Uuid
+from schemas.values import AlertKind, Disposition, Instant, Strict, Traceparent, Uuid
 from schemas.window import KEPT_AFTER_END
 
 
@@ -20,7 +21,10 @@ class Sent(Strict):
 
 
 class Chase(Strict):
-    """An unanswered alert and how far the chase has come: the tier at hand, reminded or not."""
+    """An unanswered alert and how far the chase has come: the tier at hand, reminded or not.
+
+    `traceparent`: the alert's, which what follows from silence continues, and nothing of other agencies' answers.
+    """
 
     alert_id: Uuid
     kind: AlertKind
@@ -28,6 +32,7 @@ class Chase(Strict):
     answer_by: tuple[Answer, ...]
     tier: int = 0
     reminded: bool = False
+    traceparent: Traceparent | None = None
 
     @property
     def due_at(self) -> datetime:
@@ -62,6 +67,10 @@ class AcknowledgementState(State):
     def standing(self, agency: str) -> Standing:
         """What is known of an agency; of a new one, nothing."""
         return self.agencies.get(agency, Standing())
+
+    def continues(self, emitted: Emitted, sent: str | None) -> str | None:
+        chase = self.standing(str(getattr(emitted, "agency", ""))).chase
+        return sent or (chase.traceparent if chase is not None else None)
 
     def next_chase(self) -> tuple[str, Chase] | None:
         """The chase whose next step is due first; at one instant, in the order of the agencies' ids."""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from schemas.explain import explain
 from schemas.notice import Refused
 from schemas.release import Release, ReleaseWithdrawn
 from schemas.release_file import load
+from schemas.trace import usable
 from schemas.values import rfc3339
 from schemas.yaml_file import FileError
 from services.cli import door, exchange, session
@@ -96,13 +98,18 @@ def _digest(artifact: Path, stated: str | None) -> str:
 
 
 def enveloped(kind: str, lab: str, event_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-    """A lab's event around its data, with an id that is drawn unless one is given."""
+    """A lab's event around its data, with an id that is drawn unless one is given.
+
+    It continues the trace that the CI has begun and hands on as TRACEPARENT, as OpenTelemetry has it.
+    """
+    trace = usable(os.environ.get("TRACEPARENT"))
     return {
         "specversion": "1.0",
         "id": event_id or str(uuid4()),
         "source": f"/labs/{lab}",
         "type": kind,
         "datacontenttype": "application/json",
+        **({"traceparent": trace} if trace else {}),
         "data": data,
     }
 

@@ -31,7 +31,7 @@ def decide(state: EndpointState | None, command: Command, now: datetime) -> list
         state = state or EndpointState(agency=about.agency, endpoint=about.endpoint)
     if state is None or not isinstance(command, Received | EffectDone | TimerDue):
         return []
-    desk = Desk(state, command.registry, now)
+    desk = Desk(state, command.registry, now, command.event.traceparent if isinstance(command, Received) else None)
     if isinstance(command, EffectDone):
         desk.settle(command.effect_id, command.outcome)
     elif isinstance(command, Received):

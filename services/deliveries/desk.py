@@ -53,7 +53,8 @@ _ASKS_FOR_TIME: frozenset[Failure] = frozenset({"throttled", "server-error"})
 class Desk:
     """What is pending, and how the endpoint is."""
 
-    def __init__(self, state: EndpointState, registry: Registry, now: datetime) -> None:
+    def __init__(self, state: EndpointState, registry: Registry, now: datetime, sent: str | None = None) -> None:
+        self._sent = sent
         self.events: list[Emitted] = []
         self._was = state
         self._pending = dict(state.pending)
@@ -77,7 +78,7 @@ class Desk:
         alert = asked.alert
         if asked.delivery_id in self._pending:
             return
-        one = Pending(alert=alert, requested_at=asked.requested_at, next_at=self._now)
+        one = Pending(alert=alert, requested_at=asked.requested_at, next_at=self._now, traceparent=self._sent)
         same = {name: p for name, p in self._pending.items() if p.alert and p.release_id == alert.release_id}
         if any(p.alert and p.alert.sequence > alert.sequence for p in same.values()):
             self.events.append(self._say.abandoned(one, "superseded"))
@@ -96,7 +97,7 @@ class Desk:
 
     def request_notice(self, asked: NoticeRequested) -> None:
         """A notice. A test is tried at once, whatever is known of the endpoint."""
-        one = Pending(notice=asked, requested_at=asked.requested_at, next_at=self._now)
+        one = Pending(notice=asked, requested_at=asked.requested_at, next_at=self._now, traceparent=self._sent)
         if asked.notice == "test" and self._endpoint is not None:
             one = one.model_copy(update={"attempts": 1, "attempt": derived_id("attempt", asked.notice_id, "1")})
         if reason := self._overfull(one, MOST_BYTES) or (self._unusable if one.attempt is None else None):

@@ -12,7 +12,7 @@ class Letter:
     """One message: an alert, several that had to wait, or a notice. `letter_id` is the same at each attempt.
 
     An alert has its content only where the endpoint may be told it. `links` are acknowledgement links by alert id, as
-    far as the deployment has a public address.
+    far as the deployment has a public address. `traceparent` is the attempt's.
     """
 
     letter_id: str
@@ -24,6 +24,7 @@ class Letter:
     alerts: tuple[AlertIssued, ...] = ()
     notice: NoticeRequested | None = None
     links: dict[str, str] = field(default_factory=dict)
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

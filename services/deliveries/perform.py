@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+from structlog.contextvars import bind_contextvars
+
 from schemas.command import Effect
 from schemas.endpoint import Chat, Email, Endpoint, Webhook
 from schemas.registry import Agency, Registry
@@ -34,6 +36,7 @@ class Courier:
 
     async def perform(self, key: str, effect: Effect, registry: Registry) -> Attempt:
         """One attempt at one endpoint."""
+        bind_contextvars(release_id=next((one.release_id for one in effect.about), None))
         name, _, endpoint_id = key.partition("/")
         agency = registry.agencies.get(name)
         endpoint = agency.endpoints.get(endpoint_id) if agency else None
@@ -95,4 +98,5 @@ class Courier:
             alerts=alerts,
             notice=notice,
             links=links,
+            traceparent=effect.traceparent,
         )

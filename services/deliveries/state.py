@@ -7,8 +7,10 @@ from schemas.alert import AlertIssued
 from schemas.command import Effect, State, Timer
 from schemas.delivery import Abandon, NoticeRequested
 from schemas.endpoint import EndpointId
+from schemas.envelope import Emitted
 from schemas.topics import INTERNAL_BYTES, STATE_BYTES
-from schemas.values import Instant, ParticipantId, Strict, Uuid
+from schemas.trace import carried
+from schemas.values import Instant, ParticipantId, Strict, Traceparent, Uuid
 
 AT_ONCE = 8
 """Attempts at one endpoint at the same time; one while it is being probed."""
@@ -23,7 +25,7 @@ MOST_BYTES = STATE_BYTES - 8 * 1024
 DIGEST_BYTES = 256 * 1024
 """So much that was held goes together, or one alert that is larger: many a server takes no more than 1 MB at once."""
 
-_GROWTH = 320
+_GROWTH = 400
 """Bytes of a pending one beside its alert or notice, with its id, once everything about it is known."""
 
 
@@ -31,7 +33,7 @@ class Pending(Strict):
     """An alert or a notice that the endpoint has not taken yet. Exactly one of both is there.
 
     `held`: it had to wait, so it goes with others that had to; `together`: the id of their digest. `attempt`: the one
-    being made. `ending`: should that fail, there is no other.
+    being made. `ending`: should that fail, there is no other. `traceparent`: of the request.
     """
 
     alert: AlertIssued | None = None
@@ -43,6 +45,7 @@ class Pending(Strict):
     together: Uuid | None = None
     attempt: Uuid | None = None
     ending: Abandon | None = None
+    traceparent: Traceparent | None = None
 
     @property
     def release_id(self) -> str | None:
@@ -72,6 +75,13 @@ class EndpointState(State):
     paid_until: Instant | None = None
     throttled_until: Instant | None = None
 
+    def continues(self, emitted: Emitted, sent: str | None) -> str | None:
+        """What came of a delivery continues its attempt, or the request: other deliveries have other traces."""
+        one = self.pending.get(str(getattr(emitted, "delivery_id", None) or getattr(emitted, "notice_id", None)))
+        if one is None:
+            return sent
+        return one.traceparent if one.attempt is None else carried(one.traceparent, one.attempt)
+
     def next_timer(self) -> Timer | None:
         if making(self.pending) >= (AT_ONCE if self.probe_at is None else 1):
             return None
@@ -87,7 +97,7 @@ class EndpointState(State):
         for one in self.pending.values():
             if one.attempt is not None:
                 attempts.setdefault(one.attempt, []).append(one)
-        return tuple(Effect(attempt, tuple(about)) for attempt, about in attempts.items())
+        return tuple(Effect(attempt, tuple(about), about[0].traceparent) for attempt, about in attempts.items())
 
 
 def making(pending: Mapping[str, Pending]) -> int:

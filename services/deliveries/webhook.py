@@ -50,6 +50,8 @@ async def send(endpoint: Webhook, letter: Letter, client: Client) -> Attempt:
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": " ".join(Signer(each).sign(letter.letter_id, at, text) for each in secrets),
     }
+    if letter.traceparent is not None:
+        own["traceparent"] = letter.traceparent
     extra = {name: value for name, value in endpoint.headers.items() if not is_own_header(name)}
 
     def private() -> Iterator[str]:

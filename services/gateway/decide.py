@@ -15,6 +15,7 @@ from schemas.notice import Refused
 from schemas.receipt import Answered, ReceiptRefused
 from schemas.registry import Registry
 from schemas.topics import ACKS, RELEASES
+from schemas.trace import carried
 from services.gateway.parse import Parsed, Unreadable, parse
 from services.gateway.state import BUCKETS, PER_BUCKET, EdgeState, Seen
 
@@ -55,6 +56,7 @@ class Forwarded(Emitted):
     content: str
     at: datetime
     repeat: bool
+    trace: str | None = None
 
     @property
     def id(self) -> str:
@@ -64,13 +66,19 @@ class Forwarded(Emitted):
     def topics(self) -> tuple[str, ...]:
         return (self.edge.topic,)
 
-    def stamped(self, *, cause: str, ordinal: int, source: str, time: datetime) -> Event[Any]:
+    def continues(self) -> str | None:
+        return self.trace
+
+    def stamped(
+        self, *, cause: str, ordinal: int, source: str, time: datetime, continues: str | None = None
+    ) -> Event[Any]:
         return self.event.model_copy(
             update={
                 "id": self.id,
                 "source": self.edge.source,
                 "subject": self.release_id,
                 "time": self.at,
+                "traceparent": carried(continues, self.id),
                 "senderid": self.event.id,
                 "repeat": True if self.repeat else None,
             }
@@ -108,26 +116,34 @@ def decide(state: EdgeState | None, command: Command, now: datetime) -> list[Emi
     if seen is not None and seen.content != found.content:
         said = "this id was used for another event: give each event its own"
         reused = Refused(code="id_reused", message=said, field="id")
-        return [_answer(edge, command, found, (reused,), seen.at)]  # as of the first, so that it answers the same again
-    at = seen.at if seen is not None else now
+        # As of the first, so that it answers the same again.
+        return [_answer(edge, command, found, (reused,), seen.at, seen.traceparent)]
+    at, trace = (seen.at, seen.traceparent) if seen is not None else (now, found.trace)
     repeat = seen is not None and not seen.refused  # once refused, it is let in when the registry has changed
-    forwarded = let_in(edge, found, command.registry, at, repeat)
+    forwarded = let_in(edge, found, command.registry, at, repeat, trace)
     if isinstance(forwarded, tuple):
-        answer = _answer(edge, command, found, forwarded, at)
+        answer = _answer(edge, command, found, forwarded, at, trace)
         if found.id is None or seen is not None:
             return [answer]
-        return [answer, Noted(Seen(id=found.id, content=found.content, at=now, refused=True))]
-    return [forwarded] if repeat else [forwarded, Noted(Seen(id=forwarded.event.id, content=found.content, at=at))]
+        return [answer, Noted(Seen(id=found.id, content=found.content, at=now, refused=True, traceparent=trace))]
+    if repeat:
+        return [forwarded]
+    return [forwarded, Noted(Seen(id=forwarded.event.id, content=found.content, at=at, traceparent=trace))]
 
 
 def let_in(
-    edge: Edge, found: Parsed, registry: Registry, at: datetime, repeat: bool = False
+    edge: Edge,
+    found: Parsed,
+    registry: Registry,
+    at: datetime,
+    repeat: bool = False,
+    trace: str | None = None,
 ) -> Forwarded | tuple[Refused, ...]:
     """An event as it goes on from the edge, or why it is refused; whatever was said under its id before."""
     checked = _check(edge, found, registry, repeat)
     if isinstance(checked, tuple):
         return checked
-    return Forwarded(edge, checked, _release_id(edge, checked, registry), found.content, at, repeat)
+    return Forwarded(edge, checked, _release_id(edge, checked, registry), found.content, at, repeat, trace)
 
 
 def evolve(state: EdgeState | None, emitted: Emitted) -> EdgeState | None:
@@ -176,7 +192,14 @@ def _cause(edge: Edge, event_id: str, content: str) -> str:
     return derived_id("edge", edge.topic, edge.participant, event_id, content)
 
 
-def _answer(edge: Edge, command: Taken, found: Parsed | None, reasons: tuple[Refused, ...], now: datetime) -> Answered:
+def _answer(
+    edge: Edge,
+    command: Taken,
+    found: Parsed | None,
+    reasons: tuple[Refused, ...],
+    now: datetime,
+    trace: str | None = None,
+) -> Answered:
     event_id = found.id if found else None
     where = command.coordinates
     receipt = ReceiptRefused(
@@ -189,4 +212,4 @@ def _answer(edge: Edge, command: Taken, found: Parsed | None, reasons: tuple[Ref
         cause = _cause(edge, event_id, found.content)
     else:
         cause = derived_id(where.topic, str(where.partition), str(where.offset))
-    return Answered(receipt, derived_id(cause, "receipt"), now)
+    return Answered(receipt, derived_id(cause, "receipt"), now, trace)

@@ -8,8 +8,10 @@ from typing import Any
 
 from schemas.envelope import derived_id
 from schemas.notice import Refused
+from schemas.trace import usable
 from schemas.values import MAX_EVENT_BYTES
 
+_TRACING = {"traceparent", "tracestate"}
 MAX_DEPTH = 64
 """How deep an event may nest. Checked before reading: where the interpreter gives up depends on who calls it."""
 
@@ -21,12 +23,20 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An event that could be read. `canonical`: what it says, whatever its spelling, as JSON; `content` is its hash."""
+    """An event that could be read. `canonical`: what it says, whatever its spelling, as JSON.
+
+    `content` is the hash of that without its trace: the same said again is the same, whichever trace it is part of.
+    """
 
     attributes: dict[str, Any]
     id: str | None
     canonical: bytes
     content: str
+
+    @property
+    def trace(self) -> str | None:
+        """The trace that the sender has begun."""
+        return usable(self.attributes.get("traceparent"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +75,18 @@ def attributes(value: bytes | None) -> dict[str, Any] | Unreadable:
 def written(said: dict[str, Any]) -> Parsed | Unreadable:
     """An event of these attributes, as canonical JSON."""
     try:
-        canonical = _CANONICAL.encode(said).encode("utf-8")
+        content = canonical = _canonical(said)
+        if _TRACING & said.keys():
+            content = _canonical({name: value for name, value in said.items() if name not in _TRACING})
     except UnicodeEncodeError:
         return _not_json("a string holds half a surrogate pair")
     event_id = said.get("id")
     usable = isinstance(event_id, str) and 0 < len(event_id) <= 200 and event_id.isprintable()
-    return Parsed(said, event_id if usable else None, canonical, derived_id("content", canonical))
+    return Parsed(said, event_id if usable else None, canonical, derived_id("content", content))
+
+
+def _canonical(said: dict[str, Any]) -> bytes:
+    return _CANONICAL.encode(said).encode("utf-8")
 
 
 def too_large() -> Unreadable:

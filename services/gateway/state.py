@@ -4,7 +4,7 @@ A key is one of 128 buckets of an edge, and remembers 24 ids: together they hold
 """
 
 from schemas.command import State
-from schemas.values import Instant, SenderId, Strict, Uuid
+from schemas.values import Instant, SenderId, Strict, Traceparent, Uuid
 
 BUCKETS = 128
 PER_BUCKET = 24
@@ -14,12 +14,14 @@ class Seen(Strict):
     """An event that was taken. `content` is a hash of what it says.
 
     `refused`: it was refused here. Its answer is not kept but decided again as of `at`: the same bytes come out.
+    `traceparent`: that of the first, which a repeat continues whatever it brings.
     """
 
     id: SenderId
     content: Uuid
     at: Instant
     refused: bool = False
+    traceparent: Traceparent | None = None
 
 
 class EdgeState(State):

@@ -4,11 +4,14 @@ So a crash repeats an effect under the same id, and never forgets one.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from structlog.contextvars import bind_contextvars
 
 from schemas.command import Effect
 from schemas.registry import Registry
@@ -16,13 +19,17 @@ from services.kernel.observe import log
 from services.kernel.service import Performer
 from services.kernel.slots import Slots
 
+if TYPE_CHECKING:
+    from services.kernel.otel import Spans
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Who does the effects of a process, and how many at once."""
+    """Who does the effects of a process, how many at once, and where it is told that they were done."""
 
     performer: Performer
     slots: Slots
+    spans: "Spans | None" = None
 
 
 class Effects:
@@ -35,6 +42,7 @@ class Effects:
     def __init__(self, outside: Outside, wake: Callable[[], None], is_ours: Callable[[], bool]) -> None:
         self._performer = outside.performer
         self._slots = outside.slots
+        self._spans = outside.spans
         self._wake = wake
         self._is_ours = is_ours
         self._begun: set[str] = set()
@@ -103,10 +111,14 @@ class Effects:
         self._slots.give_back(key)
 
     async def _run(self, key: str, effect: Effect, registry: Registry) -> None:
+        bind_contextvars(trace_id=effect.traceparent[3:35])  # in this task alone: each has a context of its own
+        began = time.time_ns()
         try:
             outcome = await self._performer.perform(key, effect, registry)
         except Exception as error:
             self._broken[effect.id] = error
         else:
+            if self._spans is not None:
+                self._spans.attempted(key, effect, outcome, began, time.time_ns())
             self._done.append((key, effect.id, outcome))
         self._wake()

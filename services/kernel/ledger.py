@@ -59,6 +59,16 @@ class Output:
     headers: Headers = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event, and the `traceparent` that it continues; `sent` is that of the record at hand, if that is another."""
+
+    event: Stamped | Event[Any]
+    topics: tuple[str, ...]
+    continues: str | None
+    sent: str | None
+
+
 @dataclass(slots=True)
 class Draft:
     """What one transaction will write, and what it will change."""
@@ -75,6 +85,7 @@ class Draft:
     lateness: list[float] = field(default_factory=list)
     replays: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
@@ -88,8 +99,9 @@ class Draft:
 class Ledger:
     """The keys of one shard, its positions and timers."""
 
-    def __init__(self, service: Service, partition: int, restored: Restored) -> None:
+    def __init__(self, service: Service, partition: int, restored: Restored, *, traced: bool = False) -> None:
         self.service = service
+        self._traced = traced
         self.partition = partition
         self.states = restored.states
         self.positions = restored.positions
@@ -124,11 +136,14 @@ class Ledger:
 
     def _handle(self, item: Item, now: datetime) -> bool:
         """False when the record has become a dead letter."""
+        command: Command | None = None
         try:
             key, command, cause = self._command(item)
             self._decide(key, command, cause, now, item)
         except Exception as error:
             self._dead_letter(item, "undecodable" if isinstance(error, ValidationError) else "undecidable", error)
+            if isinstance(command, Received) and command.event.traceparent is not None:
+                self.draft.dead_letters[-1]["trace_id"] = command.event.traceparent[3:35]
             return False
         buried = self._drafted.buried
         if buried and place(item.topic, item.offset) not in buried:
@@ -274,21 +289,27 @@ class Ledger:
         self, key: str, command: Command, cause: str, now: datetime, item: Item | None, timer: Timer | None = None
     ) -> None:
         state = self.draft.states[key] if key in self.draft.states else self.states.get(key)
-        before = state
+        before, sent = state, command.event.traceparent if isinstance(command, Received) else None
         emitted = self.service.decide(state, command, now)
         outputs: list[Output] = []
         types: list[str] = []
         refusals: list[str] = []
         abandoned: list[tuple[str, str]] = []
         letters: list[DeadLettered] = []
+        told: list[Told] = []
         for ordinal, event in enumerate(emitted):
             state = self.service.evolve(state, event)
             if isinstance(event, DeadLettered):
                 letters.append(event)
             elif event.topics():
-                stamped = event.stamped(cause=cause, ordinal=ordinal, source=self.service.source, time=now)
+                continues = event.continues() or (before.continues(event, sent) if before is not None else sent)
+                stamped = event.stamped(
+                    cause=cause, ordinal=ordinal, source=self.service.source, time=now, continues=continues
+                )
                 outputs += self._written(stamped, event.topics(), key)
                 types.append(stamped.type)
+                if self._traced:
+                    told.append(Told(stamped, event.topics(), continues, sent))
                 if isinstance(stamped.data, ReceiptRefused):
                     refusals += [reason.code for reason in stamped.data.reasons]
                 elif isinstance(stamped.data, DeliveryAbandoned):
@@ -301,6 +322,7 @@ class Ledger:
         self.draft.types += types
         self.draft.refusals += refusals
         self.draft.abandoned += abandoned
+        self.draft.told += told
         if state is not before:
             self.draft.states[key] = state
             self.timers.set(key, state)
@@ -332,7 +354,8 @@ class Ledger:
         )
         self.draft.outputs.append(Output("dead-letters", key, value, self.partition, headers))
         where_it_stood = {name.removeprefix("herald-"): value.decode() for name, value in where}
-        self.draft.dead_letters.append({"reason": reason, "key": key.decode(errors="replace")} | where_it_stood)
+        about = "release_id" if self.service.keyed_by == "release id" else "key"
+        self.draft.dead_letters.append({"reason": reason, about: key.decode(errors="replace")} | where_it_stood)
 
     def _unpark(self, key: str, state: State | None) -> None:
         if key not in self.timers.parked:

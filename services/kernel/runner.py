@@ -25,6 +25,7 @@ from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.kernel.shard import Shard
 from services.kernel.slots import Slots
+from services.kernel.spans import spans_of
 
 NEW_TOPICS_SECONDS = 5
 """How soon a newly provisioned edge is noticed, at the latest."""
@@ -45,6 +46,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self.settings = settings
         self.connection = Connection(settings.kafka)
         self.clock = SystemClock(settings.clock)
+        self._spans = spans_of(service.name)
         self.broker = KafkaBroker(
             settings.kafka.bootstrap_servers.split(","),
             security=self.connection.security(),
@@ -115,7 +117,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._health.start()
         if self.service.performer is not None:
             performer = self.service.performer(self.settings)
-            self._outside = Outside(performer, Slots(performer.limit))
+            self._outside = Outside(performer, Slots(performer.limit), self._spans)
         self._probe = self.connection.consumer(isolation_level="read_uncommitted")
         await self._probe.start()
         await self._check_topics()
@@ -166,6 +168,8 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._probe.stop()
         if self._outside is not None:
             await self._outside.performer.close()
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.close)
         self._health.stop()
 
     # ---- assignment
@@ -198,6 +202,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
                 consumer=consumer,
                 log_ends=self._log_ends,
                 outside=self._outside,
+                spans=self._spans,
             )
             self._shards[number] = shard
             self._by_source |= {source: (shard, topic) for topic, source in sources.items()}

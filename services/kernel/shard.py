@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 
@@ -23,6 +24,9 @@ from services.kernel.registry import LiveRegistry
 from services.kernel.service import Service
 from services.kernel.state import StateLost, restore
 from services.kernel.transaction import Transactions
+
+if TYPE_CHECKING:
+    from services.kernel.otel import Spans
 
 CLOSE_SECONDS = 3.0
 DRAIN_SECONDS = 4.0
@@ -51,6 +55,7 @@ class Shard:
         consumer: Source,
         log_ends: LogEnds,
         outside: Outside | None = None,
+        spans: "Spans | None" = None,
     ) -> None:
         self.service = service
         self.number = number
@@ -63,6 +68,7 @@ class Shard:
         self._consumer = consumer
         self._log_ends = log_ends
         self._effects = Effects(outside, self._wake, lambda: self.open) if outside is not None else None
+        self._spans = spans
         self._given: dict[str, int] = {}
         self._woken = asyncio.Event()
         self._stopping = False
@@ -146,7 +152,7 @@ class Shard:
         self._transactions = Transactions(self._connection, f"{self.service.name}-{self.number}")
         await self._transactions.start()  # from here an older owner is fenced, its open transaction aborted
         restored = await restore(self._connection, self.service.state_topic, self.number, self.service.state)
-        ledger = Ledger(self.service, self.number, restored)
+        ledger = Ledger(self.service, self.number, restored, traced=self._spans is not None)
         inbox = Inbox([*self.sources, *([REGISTRY_TOPIC] if self.service.registry == "positioned" else [])])
         starts = await self._positions(ledger)
         if self._registry is not None:
@@ -299,6 +305,9 @@ class Shard:
         outputs, began = [*ledger.draft.outputs, *ledger.closing_records()], time.monotonic()
         await transactions.write(outputs)
         self._account(len(outputs), time.monotonic() - began)
+        if self._spans is not None:
+            ended = time.time_ns()
+            self._spans.decided(ledger.draft.told, ended - int((time.monotonic() - began) * 1e9), ended)
         changed = list(ledger.draft.states)
         ledger.confirm()  # only now is the new state shown
         if self._effects is not None:

@@ -43,6 +43,7 @@ class Routed(Emitted):
 
     window: Window
     agencies: frozenset[str]
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ def _alerts(state: NotifierState, command: Command, now: datetime) -> list[Emitt
         asked = state.told(data.agency).asked
         return [AnswerNoted(data.agency)] if asked is not None and data.alert_id in asked.ids else []
     if type(data) in _KINDS:
-        change = Change(data.window, command.registry, now, data.due_at, data.happened_at, data.changed)
+        change = Change(
+            data.window, command.registry, now, data.due_at, data.happened_at, data.changed, command.event.traceparent
+        )
         return _tell(state, change, _KINDS[type(data)])
     return []
 
@@ -106,7 +109,9 @@ def evolve(state: NotifierState | None, emitted: Emitted) -> NotifierState:
             for agency in sorted(agencies.keys() | emitted.agencies):
                 told = _in_life(state, emitted.window, agency)
                 agencies[agency] = told.model_copy(update={"addressed": agency in emitted.agencies})
-            return NotifierState(life=emitted.window.life, window=emitted.window, agencies=agencies)
+            return NotifierState(
+                life=emitted.window.life, window=emitted.window, agencies=agencies, traceparent=emitted.traceparent
+            )
         case Shrunk():
             kept = {
                 agency: Told(sequence=told.sequence, push=still_pending(told.push)) for agency, told in agencies.items()
@@ -122,7 +127,7 @@ def _tell(state: NotifierState, change: Change, kind: AlertKind) -> list[Emitted
     window = change.window
     concerned = addressed(window.statement, window.lab, change.registry)
     only_audience = set(change.changed) == {"audience"} and kind in {"rescheduled", "announced"}
-    events: list[Emitted] = [Routed(window, frozenset(concerned))]
+    events: list[Emitted] = [Routed(window, frozenset(concerned), change.traceparent)]
     for agency in sorted(state.agencies.keys() | concerned.keys()):
         told = _in_life(state, window, agency)
         if agency not in concerned:
@@ -149,7 +154,7 @@ def _reroute(state: NotifierState, registry: Registry, now: datetime) -> list[Em
     if concerned.keys() == {agency for agency, told in state.agencies.items() if told.addressed}:
         return []
     change = Change(window, registry, now)
-    events: list[Emitted] = [Routed(window, frozenset(concerned))]
+    events: list[Emitted] = [Routed(window, frozenset(concerned), state.traceparent)]
     for agency in sorted(state.agencies.keys() | concerned.keys()):
         told, heard = state.told(agency), _standing(window)
         if agency not in concerned:

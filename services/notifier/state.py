@@ -3,7 +3,8 @@
 from schemas.alert import AlertIssued, Answer
 from schemas.command import State, Timer
 from schemas.endpoint import EndpointId
-from schemas.values import AlertKind, Instant, Strict, Tier, Tlp, Uuid
+from schemas.envelope import Emitted
+from schemas.values import AlertKind, Instant, Strict, Tier, Tlp, Traceparent, Uuid
 from schemas.window import KEPT_AFTER_END, Window
 
 FALLS_BACK = "falls-back"
@@ -60,11 +61,18 @@ class Told(Strict):
 
 
 class NotifierState(State):
-    """One release. `window` None: it ended long ago."""
+    """One release. `window` None: it ended long ago.
+
+    `traceparent`: of the window's latest event, which what comes by time or with a registry version continues.
+    """
 
     life: int = 0
     window: Window | None = None
     agencies: dict[str, Told] = {}  # noqa: RUF012 - pydantic copies defaults
+    traceparent: Traceparent | None = None
+
+    def continues(self, emitted: Emitted, sent: str | None) -> str | None:
+        return sent or self.traceparent
 
     def told(self, agency: str) -> Told:
         """What is known of an agency; of a new one, nothing."""

@@ -25,6 +25,7 @@ class Change:
     due_at: datetime | None = None
     happened_at: datetime | None = None
     changed: tuple[str, ...] = ()
+    traceparent: str | None = None
     content: Content = field(init=False)
     """What is told of the window: the same for everyone."""
 

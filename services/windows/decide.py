@@ -47,6 +47,16 @@ class Followed(Emitted):
 
 
 @dataclass(frozen=True, slots=True)
+class Traced(Emitted):
+    """The trace of the statement that the window follows now."""
+
+    traceparent: str
+
+    def topics(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Shrunk(Emitted):
     """The window ended long ago: its history stays in the topics."""
 
@@ -60,18 +70,16 @@ def decide(state: WindowState | None, command: Command, now: datetime) -> list[E
         return _fire(state.window, command, now)
     if not isinstance(command, Received):
         return []
-    event = command.event.data
-    if isinstance(event, AnnouncementWithdrawn):
-        return _withdraw(state, event.announcement, now)
-    if isinstance(event, AnnouncementRevised):
-        return _follow(state, event.announcement, command.registry, now, event.changed, event.material)
-    return _follow(state, event.announcement, command.registry, now, (), True)
+    events, trace = _hear(state, command, now), command.event.traceparent
+    return [*events, Traced(trace)] if events and trace is not None else events
 
 
 def evolve(state: WindowState | None, emitted: Emitted) -> WindowState | None:
     """The state after one emitted event."""
     if isinstance(emitted, Shrunk):
-        return state.model_copy(update={"window": None, "warn_at": None}) if state else None
+        return state.model_copy(update={"window": None, "warn_at": None, "traceparent": None}) if state else None
+    if isinstance(emitted, Traced):
+        return state.model_copy(update={"traceparent": emitted.traceparent}) if state else None
     if isinstance(emitted, Followed):
         update = {"revision": emitted.window.revision, "window": emitted.window}
         return state.model_copy(update=update) if state else None
@@ -86,7 +94,17 @@ def evolve(state: WindowState | None, emitted: Emitted) -> WindowState | None:
         ended_at=window.ended_at,
         warn_at=_warn_at(state, emitted),
         window=window,
+        traceparent=state.traceparent if state else None,
     )
+
+
+def _hear(state: WindowState | None, command: Received, now: datetime) -> list[Emitted]:
+    event = command.event.data
+    if isinstance(event, AnnouncementWithdrawn):
+        return _withdraw(state, event.announcement, now)
+    if isinstance(event, AnnouncementRevised):
+        return _follow(state, event.announcement, command.registry, now, event.changed, event.material)
+    return _follow(state, event.announcement, command.registry, now, (), True)
 
 
 def _fire(window: Window, command: TimerDue, now: datetime) -> list[Emitted]:

@@ -1,13 +1,17 @@
 """What windows keeps of a release: the window as it stands, and what is next due."""
 
 from schemas.command import State, Timer
+from schemas.envelope import Emitted
 from schemas.plan import Course
-from schemas.values import Instant, WindowStatus
+from schemas.values import Instant, Traceparent, WindowStatus
 from schemas.window import KEPT_AFTER_END, EndReason, Window
 
 
 class WindowState(State):
-    """One release. `window` None: it ended long ago. `warn_at` None: no closing warning is to come."""
+    """One release. `window` None: it ended long ago. `warn_at` None: no closing warning is to come.
+
+    `traceparent`: of the latest statement, which what comes by time continues.
+    """
 
     life: int
     revision: int
@@ -16,6 +20,7 @@ class WindowState(State):
     ended_at: Instant | None = None
     warn_at: Instant | None = None
     window: Window | None = None
+    traceparent: Traceparent | None = None
 
     @property
     def course(self) -> Course:
@@ -27,6 +32,9 @@ class WindowState(State):
             closes_at=window.closes_at if window else None,
             reason=self.reason,
         )
+
+    def continues(self, emitted: Emitted, sent: str | None) -> str | None:
+        return sent or self.traceparent
 
     def next_timer(self) -> Timer | None:
         window, about = self.window, f"{self.life}/{self.revision}"

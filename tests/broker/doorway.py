@@ -12,7 +12,7 @@ import httpx
 from schemas.registry import Registry
 from services.embedded.ports import free
 from services.kernel.credential_log import Token, issue
-from tests.broker.deployment import Deployment, Process
+from tests.broker.deployment import ALL, Deployment, Process
 
 DAY = timedelta(days=1)
 TLS = httpx.create_ssl_context()
@@ -51,15 +51,22 @@ class Door:
 
 @asynccontextmanager
 async def opened(
-    kafka: str, prefix: str, folder: Path, registry: Registry, who: Iterable[str], **env: str
+    kafka: str,
+    prefix: str,
+    folder: Path,
+    registry: Registry,
+    who: Iterable[str],
+    also: tuple[str, ...] = (),
+    /,
+    **env: str,
 ) -> AsyncIterator[Door]:
-    """Every service and a door, ready, with a token for each of `who`."""
+    """Every service that tells a release on topics, a door, and what else is to run, with a token for each of `who`."""
     port = free()
     env = {"HERALD_DOOR__PORT": str(port), "HERALD_DATA": str(folder / "data"), "HERALD_DOOR__BURST": "2000"} | env
     deployment = Deployment(kafka, prefix, folder, partitions=2, env=env)
     try:
         await deployment.prepare(registry)
-        deployment.start()
+        deployment.start(*ALL, *also)
         (process,) = deployment.start("gateway.door")
         now = datetime.now(UTC)
         tokens = {one: await issue(deployment.connection, one, "a test", DAY, now) for one in who}

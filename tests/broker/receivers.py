@@ -26,6 +26,8 @@ class Hooks:
     port: int = 0
     taken: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     answer: Callable[[str], int] = lambda path: 204
+    traces: list[str] = field(default_factory=list)
+    """The `traceparent` of each that was taken."""
     connections: set[Any] = field(default_factory=set)
     """That are open: what a sender who is gone has sent is taken once there is none."""
 
@@ -61,6 +63,7 @@ def hooks() -> Iterator[Hooks]:
             status = found.answer(self.path)
             if status < 300:
                 found.taken.append((self.path, self.headers["webhook-id"], json.loads(body)))
+                found.traces.append(self.headers["traceparent"])
             self.send_response(status)
             self.send_header("content-length", "0")
             self.end_headers()

@@ -35,7 +35,8 @@ from services.embedded.ports import free
 from tests.broker.doorway import Door, opened
 from tests.broker.flow import release
 from tests.broker.telling import alert_of, told
-from tests.deliveries.test_webhook import node_package
+from tests.deliveries.test_webhook import STANDARD_WEBHOOKS
+from tests.npm import package
 from tests.simulation.world import NAMESPACE
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -71,7 +72,7 @@ def prepare(language: str, folder: Path) -> None:
     fence, file = FILES[language]
     (folder / file).write_text(block(fence))
     if language == "JavaScript":
-        (folder / "node_modules").symlink_to(node_package() / "node_modules")
+        (folder / "node_modules").symlink_to(package(*STANDARD_WEBHOOKS) / "node_modules")
     if language == "Go":
         if shutil.which("go") is None:
             pytest.skip("Go is not here: the page's receiver in Go is not run")

@@ -3,15 +3,10 @@
 import asyncio
 import json
 import logging
-import os
-import shutil
-import subprocess
-import tempfile
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +23,10 @@ from services.deliveries.webhook import body, send
 from tests.deliveries.hostile import HOSTILE, MARK
 from tests.deliveries.letters import LINK, RELEASED, WHEN, alert, letter, notice
 from tests.deliveries.servers import Got, answering, hanging, serving
+from tests.npm import node, package
 
+STANDARD_WEBHOOKS = ("standardwebhooks", "1.1.1")
+"""Of npm, by the authors of the standard."""
 SECRET, OLD_SECRET, OTHER_SECRET = ("whsec_" + b64encode(bytes([each]) * 32).decode() for each in (1, 2, 3))
 THIN = {
     "alert_id",
@@ -124,8 +122,7 @@ async def test_a_secret_that_is_replaced_signs_the_next_one(client: Client, monk
 
 def test_an_implementation_in_another_language_verifies_it() -> None:
     """Node, with the package that its authors publish; fetched once a user."""
-    node, folder = shutil.which("node"), node_package()
-    assert node is not None
+    folder = package(*STANDARD_WEBHOOKS)
     told = letter(at=datetime.now(UTC))
 
     async def request() -> Got:
@@ -144,39 +141,8 @@ def test_an_implementation_in_another_language_verifies_it() -> None:
         console.log(JSON.stringify(secrets.map(verified)))
     """
     asked = {"headers": got.headers, "body": got.body.decode(), "secrets": [SECRET, OLD_SECRET, OTHER_SECRET]}
-    done = subprocess.run(
-        [node, "-e", script],
-        cwd=folder,
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    assert json.loads(done.stdout) == [told.letter_id, told.letter_id, "WebhookVerificationError"]
-
-
-def node_package() -> Path:
-    """A folder with the package `standardwebhooks` of npm; skips where it cannot be had."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node and npm are not here: nothing of another language verifies the webhook")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herald"
-    folder = cache / "npm-standardwebhooks-1.1.1"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as made:
-            install = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "standardwebhooks@1.1.1"]
-            try:
-                subprocess.run([*install, "--prefix", made], cwd=made, capture_output=True, timeout=60, check=True)
-            except (subprocess.SubprocessError, OSError) as error:
-                pytest.skip(
-                    f"npm does not get the package standardwebhooks: nothing verifies the webhook: {error!r:.80}"
-                )
-            with suppress(OSError):  # another has been quicker
-                Path(made).rename(folder)
-                Path(made).mkdir()
-    return folder
+    verified = json.loads(node(folder, script, json.dumps(asked)))
+    assert verified == [told.letter_id, told.letter_id, "WebhookVerificationError"]
 
 
 def test_a_full_one_carries_the_alert_as_its_event_does_with_the_link_beside() -> None:
@@ -214,6 +180,15 @@ def test_a_notice_says_which_endpoint_it_is_about() -> None:
     shown = body(webhook(), notice("disabled"))
     assert shown["type"] == "herald.notice.v1"
     assert (shown["data"]["notice"], shown["data"]["about"]) == ("disabled", "desk")
+
+
+async def test_the_trace_of_the_attempt_goes_along_as_a_header_and_where_there_is_none_no_header(
+    client: Client,
+) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    got = await sent(client, replace(letter(), traceparent=traceparent), headers={"Traceparent": "17"})
+    assert got.headers["traceparent"] == traceparent
+    assert "traceparent" not in (await sent(client, letter())).headers
 
 
 async def test_headers_of_the_endpoint_are_sent_but_for_those_that_are_heralds(client: Client) -> None:

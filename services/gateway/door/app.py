@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from services.gateway.door import acknowledging, agencies, calendar, deliveries, labs, links, page, problem, publishing
@@ -24,6 +26,10 @@ from services.gateway.model.reading import Reading
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.settings import Settings
+from services.kernel.spans import spans_of
+
+if TYPE_CHECKING:
+    from services.kernel.otel import Spans
 
 ABOUT = (
     "Herald carries a lab's early-access announcements to the agencies they concern. It is voluntary: nothing here "
@@ -31,9 +37,26 @@ ABOUT = (
 )
 
 
-def routes() -> FastAPI:
-    """The routes alone, with nothing behind them: what the OpenAPI description is made from."""
-    app = FastAPI(title="Herald", version=version("herald-early-access"), description=ABOUT, openapi_url=None)
+def routes(spans: "Spans | None" = None) -> FastAPI:
+    """The routes alone, with nothing behind them: what the OpenAPI description is made from.
+
+    Of what FastAPI would tell OpenTelemetry, a span a request is taken, and nothing where there are no `spans`.
+    """
+    telemetry: TelemetryConfig = {
+        "tracing": spans is not None,
+        "tracer_provider": spans.provider if spans is not None else None,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+    }
+    app = FastAPI(
+        title="Herald",
+        version=version("herald-early-access"),
+        description=ABOUT,
+        openapi_url=None,
+        telemetry=telemetry,
+    )
     app.include_router(labs.router, tags=["labs"])
     app.include_router(publishing.router, tags=["labs"])
     app.include_router(agencies.router, tags=["agencies"])
@@ -52,8 +75,10 @@ def routes() -> FastAPI:
 
 def door(settings: Settings) -> FastAPI:
     """The door, which starts what it stands on with its lifespan."""
-    app = routes()
+    spans = spans_of("door")
+    app = routes(spans)
     state = app.state
+    state.spans = spans
     connection, engine = Connection(settings.kafka), open_database(settings)
     state.stopping = asyncio.Event()
     state.directory = Directory(connection)
@@ -86,6 +111,8 @@ def door(settings: Settings) -> FastAPI:
             await state.edge.stop()
             await writer.stop()
             await engine.dispose()
+            if spans is not None:
+                await asyncio.to_thread(spans.close)
 
     app.router.lifespan_context = lifespan
     return app

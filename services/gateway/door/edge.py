@@ -16,6 +16,7 @@ from schemas.audit import Action
 from schemas.envelope import CONTENT_TYPE
 from schemas.receipt import ReceiptAccepted, ReceiptRefused
 from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
+from schemas.trace import carried
 from schemas.values import MAX_EVENT_BYTES
 from services.gateway import decide
 from services.gateway.decide import Forwarded
@@ -42,10 +43,15 @@ _ACTIONS: dict[str, Action] = {
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """An event that Kafka has. Its receipt lies at `receipts_from` or behind it."""
+    """An event that Kafka has. Its receipt lies at `receipts_from` or behind it.
+
+    What follows from it carries its `release_id` and `trace_id`.
+    """
 
     event_id: str
     receipts_from: int
+    release_id: str
+    trace_id: str
 
 
 def readable(body: bytes) -> dict[str, Any]:
@@ -115,7 +121,7 @@ class Edge:
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
             raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
-        return Submitted(str(said["id"]), start)
+        return Submitted(str(said["id"]), start, taken.release_id, carried(found.trace, taken.id)[3:35])
 
     def check(self, identity: Identity, said: dict[str, Any]) -> Forwarded:
         """The event as the edge would let it in; nothing is written. Raises Problem with what it would refuse."""

@@ -80,6 +80,7 @@ class Guard:
                 seconds=round(time.monotonic() - began, 4),
                 participant=state.get("participant"),
                 request_id=state["request_id"],
+                **state.get("about", {}),
             )
 
 
