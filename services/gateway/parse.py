@@ -75,18 +75,14 @@ def attributes(value: bytes | None) -> dict[str, Any] | Unreadable:
 def written(said: dict[str, Any]) -> Parsed | Unreadable:
     """An event of these attributes, as canonical JSON."""
     try:
-        content = canonical = _canonical(said)
+        content = canonical = _CANONICAL.encode(said).encode("utf-8")
         if _TRACING & said.keys():
-            content = _canonical({name: value for name, value in said.items() if name not in _TRACING})
+            content = _CANONICAL.encode({n: value for n, value in said.items() if n not in _TRACING}).encode("utf-8")
     except UnicodeEncodeError:
         return _not_json("a string holds half a surrogate pair")
     event_id = said.get("id")
     usable = isinstance(event_id, str) and 0 < len(event_id) <= 200 and event_id.isprintable()
     return Parsed(said, event_id if usable else None, canonical, derived_id("content", content))
-
-
-def _canonical(said: dict[str, Any]) -> bytes:
-    return _CANONICAL.encode(said).encode("utf-8")
 
 
 def too_large() -> Unreadable:

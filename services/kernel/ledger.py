@@ -321,8 +321,8 @@ class Ledger:
         self.draft.size += sum(len(output.value or b"") for output in outputs)
         self.draft.types += types
         self.draft.refusals += refusals
-        self.draft.abandoned += abandoned
         self.draft.told += told
+        self.draft.abandoned += abandoned
         if state is not before:
             self.draft.states[key] = state
             self.timers.set(key, state)

@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI, Request
 
 from schemas.envelope import Event, derived_id, encode
 from schemas.trace import carried, is_sampled, usable
 from schemas.values import rfc3339
+from services.cli.announce import enveloped
 from services.deliveries.app import SERVICE as DELIVERIES
 from services.deliveries.letter import Attempt
+from services.gateway.door.heard import heard
 from services.kernel.inbox import Item
 from services.kernel.ledger import Ledger
 from services.kernel.state import Restored
@@ -192,3 +195,15 @@ def test_an_event_of_before_that_has_no_trace_is_read_and_what_follows_begins_on
     (told,) = [json.loads(output.value or b"{}") for output in ledger.draft.outputs]
     assert told["traceparent"][3:35] == told["id"].replace("-", "")
     assert told["data"]["happened_at"] == rfc3339(world.now)
+
+
+@pytest.mark.parametrize(("given", "taken"), [(LABS, {"traceparent": LABS}), ("no trace", {}), (NONE[0], {})])
+def test_the_command_takes_the_trace_from_the_environment_and_the_door_from_the_header_or_none(
+    monkeypatch: pytest.MonkeyPatch, given: str, taken: dict[str, str]
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", given)
+    said = enveloped("herald.release.announced.v1", "lab", "one", {})
+    assert {name: value for name, value in said.items() if name == "traceparent"} == taken
+    app = FastAPI()
+    app.state.spans = None
+    assert heard(Request({"type": "http", "app": app, "headers": [(b"traceparent", given.encode())]})) == taken

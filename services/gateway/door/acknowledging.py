@@ -11,6 +11,7 @@ from schemas.envelope import reader
 from services.gateway.door.asking import Question, question
 from services.gateway.door.bodies import raw
 from services.gateway.door.edge import Edge, event
+from services.gateway.door.heard import heard
 from services.gateway.door.identity import Identity
 from services.gateway.door.page import page
 from services.gateway.door.problem import Problem
@@ -51,7 +52,7 @@ async def acknowledge(request: Request, token: str) -> HTMLResponse:
             raise Problem(400, "incomplete", "What came is not what this page sends. Open the link again.")
         said["release_id"] = asking.shown.release_id
         edge: Edge = request.app.state.edge
-        submission = event(identity, AcknowledgementSubmitted.type, said, None)
+        submission = heard(request) | event(identity, AcknowledgementSubmitted.type, said, None)
         submitted = await edge.submit(identity, submission, request.state.request_id, fresh=True)
         receipt = await edge.receipt(identity, submitted, ANSWER_SECONDS)
     except Problem as problem:

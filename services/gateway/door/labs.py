@@ -8,7 +8,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
-from schemas.trace import usable
 from schemas.values import Disposition, Uuid
 from services.gateway.door.answers import (
     ANSWERED,
@@ -23,6 +22,7 @@ from services.gateway.door.answers import (
 )
 from services.gateway.door.bodies import CLOUD_EVENT, LARGEST, json_body, read
 from services.gateway.door.edge import Edge, event
+from services.gateway.door.heard import heard
 from services.gateway.door.identity import Anyone, Identity, Lab
 from services.gateway.door.problem import Problem
 from services.gateway.door.trial import Found, tried
@@ -139,11 +139,7 @@ async def speak(
     if dry_run:
         return await _try(request, identity, said)
     edge: Edge = request.app.state.edge
-    spans = request.app.state.spans
-    trace = spans.current() if spans is not None else usable(request.headers.get("traceparent"))
-    if trace is not None:
-        said.setdefault("traceparent", trace)
-    submitted = await edge.submit(identity, said, request.state.request_id, fresh)
+    submitted = await edge.submit(identity, heard(request) | said, request.state.request_id, fresh)
     request.state.about = {"release_id": submitted.release_id, "trace_id": submitted.trace_id}
     found = await edge.receipt(identity, submitted, wait) if wait else None
     if found is not None:
