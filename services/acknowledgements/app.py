@@ -6,6 +6,7 @@ be the truth.
 
 from schemas.topics import ACKS, ALERTS, WINDOWS
 from services.acknowledgements.decide import decide, evolve
+from services.acknowledgements.metrics import counts, parts
 from services.acknowledgements.state import AcknowledgementState
 from services.kernel.service import Input, Service
 
@@ -20,4 +21,6 @@ SERVICE = Service(
         Input("acks", ACKS, after=("alerts", "windows")),
     ),
     registry="none",
+    counts=counts,
+    parts=parts,
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import session, stack
+from services.cli import session, stack, targets
 from services.embedded import EmbeddedError
 from services.embedded.broker import Broker
 from services.embedded.ports import free
@@ -70,6 +70,7 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
         own[name] = own.get(name, {}) | door
     services = stack.supervisor(data, connection.settings.bootstrap_servers, show, {}, own)
     await services.start()
+    targets.show(data, services.ports())
     try:
         await stack.wait_ready(services)
         scheme = "https" if "HERALD_DOOR__TLS_CERTFILE" in own["door"] else "http"
@@ -87,6 +88,7 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
         if keeping is not None:
             keeping.cancel()
     finally:
+        targets.hide(data)
         await services.stop()
 
 

@@ -2,6 +2,7 @@
 
 from schemas.topics import DELIVERIES
 from services.deliveries.decide import decide, evolve
+from services.deliveries.metrics import certificates, counts, parts
 from services.deliveries.perform import Courier
 from services.deliveries.state import EndpointState
 from services.kernel.service import Input, Service
@@ -14,4 +15,7 @@ SERVICE = Service(
     inputs=(Input("deliveries", DELIVERIES),),
     performer=Courier,
     keyed_by="endpoint",
+    counts=counts,
+    parts=parts,
+    on_registry=certificates,
 )

@@ -11,10 +11,11 @@ from structlog.contextvars import bind_contextvars
 from schemas.command import Effect
 from schemas.endpoint import Chat, Email, Endpoint, Webhook
 from schemas.registry import Agency, Registry
-from services.deliveries import chat, mail, metrics, webhook
+from services.deliveries import chat, mail, webhook
 from services.deliveries.http import Client
 from services.deliveries.letter import Attempt, Letter
 from services.deliveries.state import Pending
+from services.kernel import catalogue
 from services.kernel.link import link_to, written
 from services.kernel.link_key import link_key
 from services.kernel.observe import log
@@ -49,8 +50,8 @@ class Courier:
         except Exception as error:
             log.error("attempt_broke", endpoint=key, channel=endpoint.channel, exc_info=error)
             attempt = Attempt(time.monotonic() - began, "internal", f"an error of Herald's own: {type(error).__name__}")
-        metrics.ATTEMPTS.labels(endpoint.channel, attempt.failure or "taken").inc()
-        metrics.ATTEMPT_SECONDS.labels(endpoint.channel).observe(attempt.seconds)
+        catalogue.ATTEMPTS.labels(endpoint.channel, attempt.failure or "taken").inc()
+        catalogue.ATTEMPT_SECONDS.labels(endpoint.channel).observe(attempt.seconds)
         return attempt
 
     async def close(self) -> None:

@@ -65,6 +65,10 @@ class Supervisor:
         process = self._processes.get(name)
         return process.pid if process is not None and process.returncode is None else None
 
+    def ports(self) -> dict[str, int]:
+        """Where each program serves its health and metrics, once it was started."""
+        return {program.name: program.port for program in self._programs}
+
     async def start(self) -> None:
         """Starts every program. Raises EmbeddedError when another supervisor runs here."""
         (self._data / "logs").mkdir(parents=True, exist_ok=True)

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from schemas.command import Command, EffectDone, Received, RegistryChanged, State, Taken, Timer, TimerDue
 from schemas.dead_letter import DeadLettered
-from schemas.delivery import DeliveryAbandoned
-from schemas.envelope import CONTENT_TYPE, Event, Stamped, derived_id, encode, reader
-from schemas.receipt import Coordinates, ReceiptRefused
+from schemas.envelope import CONTENT_TYPE, Data, Event, Stamped, derived_id, encode, reader
+from schemas.receipt import Coordinates
 from schemas.registry import Registry
 from schemas.topics import TOPICS
 from services.kernel.dead_letter import MOST_BURIED, REPLAYS_TOPIC, Headers, Letter, healed, place
 from services.kernel.inbox import Item
+from services.kernel.origin import Origin, origin_of
 from services.kernel.service import Service
 from services.kernel.state import POSITIONS, Restored, Sweep
 from services.kernel.timers import Timers
@@ -33,6 +33,7 @@ _LIMITS = {topic.name: topic.max_bytes for topic in TOPICS}
 _SINGLE = {topic.name for topic in TOPICS if topic.single}
 _KEYS = {topic.name: topic.key for topic in TOPICS}
 _OVERHEAD = 4096  # of a record batch, and of headers
+_CONTENT_TYPE: Headers = (("content-type", CONTENT_TYPE.encode()),)
 
 
 class OutputTooLarge(Exception):
@@ -69,6 +70,16 @@ class Told:
     sent: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One event in the draft, with what is counted of it. `cause`: of what it followed from, with all that did."""
+
+    data: Data
+    cause: str
+    origin: Origin | None
+    trace_id: str | None
+
+
 @dataclass(slots=True)
 class Draft:
     """What one transaction will write, and what it will change."""
@@ -78,9 +89,7 @@ class Draft:
     states: dict[str, State | None] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     timers: int = 0
-    types: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    abandoned: list[tuple[str, str]] = field(default_factory=list)
+    events: list[Decided] = field(default_factory=list)
     dead_letters: list[dict[str, str]] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
     replays: list[str] = field(default_factory=list)
@@ -111,6 +120,7 @@ class Ledger:
         self.draft = Draft()
         self._drafted = self.positions.copied()
         self._readers = {i.topic: reader(*i.events) for i in service.inputs}
+        self._version_at: datetime | None = None
 
     @property
     def sweeping(self) -> bool:
@@ -292,9 +302,8 @@ class Ledger:
         before, sent = state, command.event.traceparent if isinstance(command, Received) else None
         emitted = self.service.decide(state, command, now)
         outputs: list[Output] = []
-        types: list[str] = []
-        refusals: list[str] = []
-        abandoned: list[tuple[str, str]] = []
+        events: list[Decided] = []
+        origin = self._origin(command, item, timer)
         letters: list[DeadLettered] = []
         told: list[Told] = []
         for ordinal, event in enumerate(emitted):
@@ -306,23 +315,18 @@ class Ledger:
                 stamped = event.stamped(
                     cause=cause, ordinal=ordinal, source=self.service.source, time=now, continues=continues
                 )
-                outputs += self._written(stamped, event.topics(), key)
-                types.append(stamped.type)
+                outputs += self._written(stamped, event.topics(), key, origin)
+                trace_id = stamped.traceparent[3:35] if stamped.traceparent else None
+                events.append(Decided(stamped.data, cause, origin, trace_id))
                 if self._traced:
                     told.append(Told(stamped, event.topics(), continues, sent))
-                if isinstance(stamped.data, ReceiptRefused):
-                    refusals += [reason.code for reason in stamped.data.reasons]
-                elif isinstance(stamped.data, DeliveryAbandoned):
-                    abandoned.append((stamped.data.channel or "none", stamped.data.reason))
         if timer is not None and state is not None and state.next_timer() == timer:
             raise RuntimeError(f"timer {timer.name} was decided and is due again at the same instant")
         # Nothing above changes the draft: a record that cannot be decided leaves no half of itself in it.
         self.draft.outputs += outputs
         self.draft.size += sum(len(output.value or b"") for output in outputs)
-        self.draft.types += types
-        self.draft.refusals += refusals
+        self.draft.events += events
         self.draft.told += told
-        self.draft.abandoned += abandoned
         if state is not before:
             self.draft.states[key] = state
             self.timers.set(key, state)
@@ -331,7 +335,19 @@ class Ledger:
             if item is not None:
                 self._dead_letter(item, letter.reason, ValueError(letter.detail))
 
-    def _written(self, stamped: Stamped | Event[Any], topics: tuple[str, ...], decided: str) -> list[Output]:
+    def _origin(self, command: Command, item: Item | None, timer: Timer | None) -> Origin | None:
+        """What follows goes back to the same as the record at hand, or begins here."""
+        if timer is not None:
+            return Origin("time", timer.due_at)
+        if isinstance(command, RegistryChanged):
+            return Origin("registry", self._version_at) if self._version_at is not None else None
+        if isinstance(command, Taken):
+            return Origin("statement", command.appended_at)
+        return origin_of(item.headers) if item is not None else None
+
+    def _written(
+        self, stamped: Stamped | Event[Any], topics: tuple[str, ...], decided: str, origin: Origin | None
+    ) -> list[Output]:
         value, key = encode(stamped), (stamped.subject or "").encode()
         outputs = []
         for topic in topics:
@@ -341,7 +357,8 @@ class Ledger:
             # What is keyed otherwise than the service, or speaks of another key, may belong to another shard.
             own = name not in _SINGLE and _KEYS[name] == self.service.keyed_by and stamped.subject == decided
             partition = self.partition if own else None
-            outputs.append(Output(topic, key, value, partition, (("content-type", CONTENT_TYPE.encode()),)))
+            headers = _CONTENT_TYPE if origin is None or name in _SINGLE else (*_CONTENT_TYPE, origin.header())
+            outputs.append(Output(topic, key, value, partition, headers))
         return outputs
 
     def _bury(self, key: bytes, value: bytes | None, reason: str, error: Exception, where: Headers) -> None:
@@ -375,6 +392,6 @@ class Ledger:
 
     def _begin_sweep(self, item: Item) -> None:
         version = reader(Registry).validate_json(item.value or b"", extra="ignore").data
-        self.registry = version
+        self.registry, self._version_at = version, item.at
         self._drafted.sweep = Sweep(offset=item.offset, after="")
         self.draft.items.append(item)

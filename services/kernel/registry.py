@@ -11,11 +11,11 @@ from faststream.kafka import TopicPartition as Partition
 
 from schemas.envelope import reader
 from schemas.registry import Registry
+from services.kernel.catalogue import REGISTRY_VERSION
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection
 from services.kernel.inbox import Item
 from services.kernel.ledger import REGISTRY_TOPIC
-from services.kernel.metrics import REGISTRY_VERSION
 from services.kernel.observe import log
 
 

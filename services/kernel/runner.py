@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
 
-from services.kernel import metrics
+from services.kernel import catalogue
 from services.kernel.assignment import assignor, shard_of_edge
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
@@ -31,6 +31,7 @@ NEW_TOPICS_SECONDS = 5
 """How soon a newly provisioned edge is noticed, at the latest."""
 
 GROUP_COMMIT_SECONDS = 5.0
+LAG_SECONDS = 5.0
 TRY_MS = 1000
 
 
@@ -65,7 +66,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
         self._outside: Outside | None = None
-        self._health = HealthServer(settings.http_host, settings.http_port, self.problems)
+        self._health = HealthServer(settings, service.name, self.problems)
         self.app = FastStream(
             self.broker,
             logger=None,
@@ -115,6 +116,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _before(self) -> None:
         self._health.start()
+        catalogue.SHARDS.set(self.settings.partitions)
         if self.service.performer is not None:
             performer = self.service.performer(self.settings)
             self._outside = Outside(performer, Slots(performer.limit), self._spans)
@@ -145,6 +147,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             self._spawn(self.registry.run())
         self._spawn(self._feed())
         self._spawn(self._commit_group_offsets())
+        self._spawn(self._look_for_lag())
         log.info("service_started", health=self._health.address)
 
     def _spawn(self, work: Any) -> None:
@@ -217,6 +220,8 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.gather(*(shard.stop() for shard in shards.values()))
 
     def _on_version(self, item: Item) -> None:
+        if self.service.on_registry is not None and self.registry is not None:
+            self.service.on_registry(self.registry.current)
         for shard in self._shards.values():
             shard.registry_version(item)
 
@@ -259,7 +264,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
                 shard.seek_back()
         sources = sorted(self._consumer.assignment() - self._consumer.paused())
         await asyncio.gather(*map(self._try, sources))
-        metrics.UNREADABLE.set(len(self._unreadable))
+        catalogue.UNREADABLE.set(len(self._unreadable))
         log.error("partition_unreadable", error=repr(error), partitions=sorted(map(str, self._unreadable)))
         await asyncio.sleep(0.1)  # an error of the whole connection names no partition: no busy loop
 
@@ -275,7 +280,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _read_again(self, source: TopicPartition) -> None:
         await asyncio.sleep(5)
         if self._unreadable.pop(source, None) is not None:
-            metrics.UNREADABLE.set(len(self._unreadable))
+            catalogue.UNREADABLE.set(len(self._unreadable))
             with suppress(IllegalStateError):  # it may have been assigned away meanwhile
                 self._consumer.resume(source)
 
@@ -291,3 +296,14 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
                 with suppress(CommitFailedError, IllegalStateError, KafkaError):
                     await self._consumer.commit(positions)
                     told = positions
+
+    async def _look_for_lag(self) -> None:
+        """How far the inputs reach beyond what their shards were given."""
+        while True:
+            await asyncio.sleep(LAG_SECONDS)
+            with suppress(IllegalStateError, KafkaError):  # assigned away meanwhile, or Kafka is away: the next look
+                shards = [shard for shard in self._shards.values() if shard.open]
+                ends = await self._probe.end_offsets([source for shard in shards for source in shard.sources.values()])
+                for shard in shards:
+                    positions = {topic: await self._consumer.position(at) for topic, at in shard.sources.items()}
+                    shard.measures.lag.looked({topic: ends[at] for topic, at in shard.sources.items()}, positions)

@@ -1,14 +1,18 @@
 """What tells one service from another: its inputs, its decider, its state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from schemas.command import Command, Effect, State, Taken
 from schemas.envelope import Data, Emitted
 from schemas.registry import Registry
+from services.kernel.gauges import Parts
 from services.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from services.kernel.ledger import Decided
 
 
 class Performer(Protocol):
@@ -26,6 +30,20 @@ class Performer(Protocol):
 
 Decide = Callable[[Any, Command, datetime], list[Emitted]]
 Evolve = Callable[[Any, Emitted], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one transaction wrote. `at`: Herald's time after its commit; `taken`: when each topic took its records."""
+
+    events: "Sequence[Decided]"
+    at: datetime
+    taken: Mapping[str, datetime]
+
+
+def exemplar(trace_id: str | None) -> dict[str, str] | None:
+    """What leads from a measure to a trace, where there is one."""
+    return {"trace_id": trace_id} if trace_id is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +67,8 @@ class Service:
     edges or inputs. `registry`: `live` hands the latest version to each command; `positioned` makes each version one
     more record in the shard's order, decided key by key. `keyed_by` is what its keys are, in the words of the topics'
     catalogue: what it writes of the key at hand to topics keyed so stays in its partition, all else is placed by key.
-    `performer` makes what does the effects of its states.
+    `performer` makes what does the effects of its states. `counts` counts what was committed, `parts` are what a state
+    adds to gauges, and `on_registry` shows what follows from the latest version in this process.
     """
 
     name: str
@@ -62,6 +81,9 @@ class Service:
     registry: Literal["none", "live", "positioned"] = "live"
     performer: Callable[[Settings], Performer] | None = None
     keyed_by: str = "release id"
+    counts: Callable[[Committed], None] | None = None
+    parts: Parts | None = None
+    on_registry: Callable[[Registry], None] | None = None
 
     @property
     def source(self) -> str:

@@ -6,19 +6,18 @@ Opening follows the order that exactly-once stands on: fence the older owner, re
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 
-from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection
 from services.kernel.effects import Effects, Outside
 from services.kernel.horizon import Horizon, LogEnds, Source
 from services.kernel.inbox import Inbox, Item
 from services.kernel.ledger import REGISTRY_TOPIC, Ledger, OutputTooLarge
+from services.kernel.measures import Measures
 from services.kernel.observe import log
 from services.kernel.registry import LiveRegistry
 from services.kernel.service import Service
@@ -75,14 +74,14 @@ class Shard:
         self._transactions: Transactions | None = None
         self._alone = 0
         self._unwritable: tuple[tuple[str, int], OutputTooLarge] | None = None
-        self._label = str(number)
+        self.measures = Measures(service, number, clock)
         self._task: asyncio.Task[None] | None = None
 
     # ---- life
 
     def start(self) -> None:
         """Opens and works in a task of its own, until `stop`."""
-        metrics.SHARD_OWNED.labels(self._label).set(1)
+        self.measures.owned(True)
         self._task = asyncio.create_task(self._supervise(), name=f"shard-{self.number}")
 
     async def stop(self) -> None:
@@ -95,7 +94,7 @@ class Shard:
             if not done:
                 self._task.cancel()
                 await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
-        metrics.SHARD_OWNED.labels(self._label).set(0)
+        self.measures.owned(False)
 
     async def _supervise(self) -> None:
         try:
@@ -125,7 +124,7 @@ class Shard:
 
     def _show(self, error: Exception) -> None:
         self.problem = f"{type(error).__name__}: {error}"
-        metrics.SHARD_REOPENED.labels(type(error).__name__).inc()
+        self.measures.reopens(error)
         log.error("shard_reopens", shard=self.number, error=self.problem, exc_info=error)
 
     async def _pause_for(self, seconds: float) -> None:
@@ -139,7 +138,7 @@ class Shard:
 
     async def _close(self) -> None:
         self.open = False
-        metrics.SHARD_OPEN.labels(self._label).set(0)
+        self.measures.closed()
         transactions, self._transactions = self._transactions, None
         if transactions is not None:
             await transactions.stop()
@@ -164,12 +163,10 @@ class Shard:
         self._horizon = Horizon(self.sources, self._consumer, self._log_ends, self._clock)
         self.open, self.problem = True, None
         self._consumer.resume(*self.sources.values())
-        metrics.SHARD_OPEN.labels(self._label).set(1)
-        metrics.RESTORE_SECONDS.observe(time.monotonic() - began)
         if self._effects is not None:
             self._effects.take_back()
             self._begin_effects(ledger.states)
-        self._count()
+        self.measures.opened(ledger, inbox, time.monotonic() - began)
         log.info("shard_open", shard=self.number, keys=len(ledger.states), positions=starts)
 
     async def _positions(self, ledger: Ledger) -> dict[str, int]:
@@ -294,7 +291,6 @@ class Shard:
             self._alone = len(items)
             if len(items) == 1:
                 self._unwritable = (items[0].topic, items[0].offset), error
-            metrics.TRANSACTIONS.labels("aborted").inc()
             raise
         self._alone = max(0, self._alone - len(items))
         self._resume_lanes()
@@ -303,17 +299,20 @@ class Shard:
         ledger, transactions = self._ledger, self._transactions
         assert transactions is not None  # noqa: S101 - a shard that works has them
         outputs, began = [*ledger.draft.outputs, *ledger.closing_records()], time.monotonic()
-        await transactions.write(outputs)
-        self._account(len(outputs), time.monotonic() - began)
+        try:
+            taken = await transactions.write(outputs)
+        except BaseException:
+            self.measures.aborted()
+            raise
+        draft, seconds = ledger.draft, time.monotonic() - began
         if self._spans is not None:
             ended = time.time_ns()
-            self._spans.decided(ledger.draft.told, ended - int((time.monotonic() - began) * 1e9), ended)
-        changed = list(ledger.draft.states)
+            self._spans.decided(draft.told, ended - int(seconds * 1e9), ended)
         ledger.confirm()  # only now is the new state shown
+        self.measures.committed(draft, len(outputs), seconds, taken)
         if self._effects is not None:
             self._effects.committed()
-            self._begin_effects(changed)
-        self._count()
+            self._begin_effects(draft.states)
 
     def _begin_effects(self, keys: Iterable[str]) -> None:
         assert self._effects is not None  # noqa: S101 - the caller has looked
@@ -334,33 +333,6 @@ class Shard:
 
     def _wake(self) -> None:
         self._woken.set()
-
-    def _account(self, records: int, seconds: float) -> None:
-        draft = self._ledger.draft
-        metrics.TRANSACTIONS.labels("committed").inc()
-        metrics.TRANSACTION_SECONDS.observe(seconds)
-        metrics.TRANSACTION_RECORDS.observe(records)
-        for topic, count in Counter(item.topic.partition(".")[0] for item in draft.items).items():
-            metrics.CONSUMED.labels(topic).inc(count)
-        for kind, count in Counter(draft.types).items():
-            metrics.EMITTED.labels(kind).inc(count)
-        for code in draft.refusals:
-            metrics.REFUSED.labels(code).inc()
-        for channel, reason in draft.abandoned:
-            metrics.ABANDONED.labels(channel, reason).inc()
-        for letter in draft.dead_letters:
-            metrics.DEAD_LETTERS.labels(letter["reason"]).inc()
-            log.error("dead_letter", shard=self.number, **letter)
-        for outcome in draft.replays:
-            metrics.REPLAYS.labels(outcome).inc()
-            log.info("dead_letter_replayed", shard=self.number, outcome=outcome)
-        for lateness in draft.lateness:
-            metrics.TIMER_LATENESS_SECONDS.observe(lateness)
-
-    def _count(self) -> None:
-        metrics.KEYS.labels(self._label).set(len(self._ledger.states))
-        metrics.TIMERS.labels(self._label).set(len(self._ledger.timers))
-        metrics.LAG_RECORDS.labels(self._label).set(len(self._inbox))
 
     def _resume_lanes(self) -> None:
         for topic, source in self.sources.items():

@@ -1,6 +1,7 @@
 """Writes a shard's outputs, state and positions in one transaction: all of it, or nothing."""
 
 import asyncio
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
@@ -42,8 +43,8 @@ class Transactions:
         except (KafkaError, TimeoutError) as error:
             log.warning("producer_left_behind", error=repr(error))
 
-    async def write(self, outputs: list[Output]) -> None:
-        """Writes and commits.
+    async def write(self, outputs: list[Output]) -> dict[str, int]:
+        """Writes and commits. Returns when each topic has taken what was written to it, in the log's milliseconds.
 
         Raises OutputTooLarge when the broker takes one of the outputs for too large. After any error the shard must
         reopen from what is committed: the outcome is unknown, and a refused batch leaves a gap in the sequence numbers.
@@ -57,12 +58,13 @@ class Transactions:
                 for batch in batches
             ]
             # A commit succeeds although a send has failed: each one is looked at.
-            results = await asyncio.gather(*sent, return_exceptions=True)
+            results: list[Any] = await asyncio.gather(*sent, return_exceptions=True)
             for failure in (result for result in results if isinstance(result, BaseException)):
                 raise failure
         except MessageSizeTooLargeError as error:
             raise OutputTooLarge(str(error)) from error
         await self._producer.commit_transaction()
+        return {self._connection.logical(taken.topic): taken.timestamp for taken in results}
 
     def _batches(self, outputs: list[Output]) -> dict[tuple[str, int], list[BatchBuilder]]:
         """The outputs of each partition, in order. Batched here: a send for each record costs ten times as much."""

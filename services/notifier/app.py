@@ -3,6 +3,7 @@
 from schemas.topics import ACKNOWLEDGEMENTS, DELIVERY_OUTCOMES, REMINDERS, WINDOWS
 from services.kernel.service import Input, Service
 from services.notifier.decide import decide, evolve
+from services.notifier.metrics import counts, parts
 from services.notifier.state import NotifierState
 
 SERVICE = Service(
@@ -17,4 +18,6 @@ SERVICE = Service(
         Input("delivery-outcomes", DELIVERY_OUTCOMES),
     ),
     registry="positioned",
+    counts=counts,
+    parts=parts,
 )

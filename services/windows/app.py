@@ -3,6 +3,7 @@
 from schemas.topics import ANNOUNCEMENTS
 from services.kernel.service import Input, Service
 from services.windows.decide import decide, evolve
+from services.windows.metrics import parts
 from services.windows.state import WindowState
 
 SERVICE = Service(
@@ -11,4 +12,5 @@ SERVICE = Service(
     decide=decide,
     evolve=evolve,
     inputs=(Input("announcements", ANNOUNCEMENTS),),
+    parts=parts,
 )

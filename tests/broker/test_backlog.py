@@ -40,7 +40,9 @@ async def test_a_dead_endpoint_given_far_more_than_fits_keeps_nobody_waiting_and
         url = f"http://127.0.0.1:{process.port}/metrics"
         counted = urllib.request.urlopen(url, timeout=5).read().decode()
         (number,) = re.findall(
-            r'^herald_deliveries_abandoned_total\{channel="webhook",reason="backlog-full"\} ([0-9.]+)$', counted, re.M
+            r'^herald_deliveries_total\{channel="webhook",exercise="false",outcome="backlog-full"\} ([0-9.]+)$',
+            counted,
+            re.M,
         )
         assert float(number) == len(refused)
         operator = Operator(one)

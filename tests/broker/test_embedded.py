@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,6 +172,12 @@ def test_an_existing_cluster_is_used_and_nothing_is_started(kafka: str, tmp_path
     assert Connection(KafkaSettings(bootstrap_servers=kafka)).settings.bootstrap_servers == kafka
 
 
+def targets(data: Path) -> list[dict[str, Any]]:
+    """What Prometheus finds of a `herald up`."""
+    found: list[dict[str, Any]] = json.loads((data / "targets.json").read_text())
+    return found
+
+
 @pytest.mark.timeout(120)
 def test_herald_up_restarts_what_dies_refuses_a_second_and_leaves_nothing_behind_after_kill_9(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.cli.main", "up", "--data", str(tmp_path), "--json"]
@@ -179,14 +186,17 @@ def test_herald_up_restarts_what_dies_refuses_a_second_and_leaves_nothing_behind
         up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=clean)
     assert up.stdout is not None
     pids: dict[str, int] = {}
+    addresses: dict[str, list[str]] = {}
     try:
         for line in up.stdout:
             said = json.loads(line)
             if said["what"] == "started":
+                addresses[said["name"]] = [said["detail"].removeprefix("http://").split()[0]]
                 pids[said["name"]] = int(said["detail"].split("pid ")[1].rstrip(")"))
             if said["what"] == "ready":
                 break
         assert pids.keys() == {*SERVICES, "door"}, (tmp_path / "up.log").read_text()
+        assert {one["labels"]["service"]: one["targets"] for one in targets(tmp_path)} == addresses
         second = herald("up", "--data", str(tmp_path))
         assert second.returncode == 1
         assert "another `herald up` runs" in second.stderr
@@ -215,3 +225,4 @@ def test_herald_up_restarts_what_dies_refuses_a_second_and_leaves_nothing_behind
         up.wait()
     assert all(gone(pid) for pid in [*pids.values(), running.pid])
     assert not is_listening(running.port)
+    assert targets(tmp_path)  # they are missing, and Prometheus says so

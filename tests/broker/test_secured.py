@@ -75,6 +75,7 @@ class Up:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
+            assert not (self.data / "targets.json").exists()  # nothing is missing
 
     def said(self, *arguments: str) -> Any:
         """Runs a command on its data directory."""

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 from typer.main import get_command
 
@@ -14,8 +13,7 @@ from schemas.release_file import load
 from schemas.topics import EVENTS
 from schemas.values import AlertKind
 from services.cli.main import app
-from services.deliveries import metrics as delivery_metrics
-from services.kernel import metrics
+from services.kernel import catalogue
 from services.kernel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +29,24 @@ def settings() -> set[str]:
         nested = getattr(field.annotation, "model_fields", None)
         found |= {f"HERALD_{name}__{inner}".upper() for inner in nested} if nested else {f"HERALD_{name}".upper()}
     return found
+
+
+def declared() -> list[MetricWrapperBase]:
+    """The metrics of the catalogue, in its order."""
+    return [one for one in vars(catalogue).values() if isinstance(one, MetricWrapperBase)]
+
+
+def exposed(metric: MetricWrapperBase) -> str:
+    """The name that Prometheus sees."""
+    family = next(iter(metric.describe()))
+    return family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+
+
+def row_of(metric: MetricWrapperBase) -> str:
+    """Its row in the operators' table."""
+    family = next(iter(metric.describe()))
+    labels = ", ".join(f"`{name}`" for name in metric._labelnames)
+    return f"| `{exposed(metric)}` | {family.type} | {labels} | {family.documentation} |"
 
 
 def commands() -> dict[str, object]:
@@ -51,16 +67,28 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     assert named - {"HERALD_LAB", "HERALD_AGENCY"} == settings()
 
 
-def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
-    exist = {
-        name
-        for collector in [*vars(metrics).values(), *vars(delivery_metrics).values()]
-        if isinstance(collector, MetricWrapperBase)
-        for family in collector.describe()
-        for name in [family.name + ("_total" if family.type == "counter" else "")]
-    }
-    assert set(re.findall(r"`(herald_[a-z_]+)`", OPERATORS)) == exist
-    assert all(family.documentation for family in REGISTRY.collect() if family.name.startswith("herald_"))
+def test_the_table_of_metrics_is_the_catalogue() -> None:
+    rows = re.findall(r"^\| (`herald_[a-z_]+`) \| ([a-z]+) \| (.*?) \| (.*?) \|$", OPERATORS, re.MULTILINE)
+    assert ["| " + " | ".join(row) + " |" for row in rows] == [row_of(metric) for metric in declared()]
+
+
+def test_docs_name_no_metric_that_is_not_in_the_catalogue() -> None:
+    known = {exposed(metric) for metric in declared()}
+    assert set(re.findall(r"`(herald_[a-z_]+)`", EVERYTHING)) == known
+
+
+def test_every_declared_metric_is_shown_by_a_process_and_named_by_the_rules_of_prometheus() -> None:
+    shown = {id(metric) for metrics in catalogue.SHOWN.values() for metric in metrics}
+    assert {id(metric) for metric in declared()} == shown
+    for metric in declared():
+        family = next(iter(metric.describe()))
+        assert family.documentation.endswith(".")
+        assert not family.unit or family.name.endswith("_" + family.unit)
+        assert not re.search(r"_(ms|minutes|hours|days|kilo|mega)\b", family.name)
+        assert not {"lab", "agency"} <= set(metric._labelnames)
+        bounded = {"lab", "agency", "participant", "shard", "exercise", "kind", "cause", "reason", "outcome", "channel"}
+        bounded |= {"topic", "type", "error", "certificate", "status", "state", "step", "disposition", "late", "waits"}
+        assert set(metric._labelnames) <= bounded
 
 
 def test_every_command_is_documented_and_every_documented_one_exists() -> None:

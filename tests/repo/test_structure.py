@@ -26,7 +26,8 @@ def pure(room: str) -> list[Path]:
     """The files of a room that decide: all but the wiring; where it reaches outside, what its decider imports."""
     folder = ROOT / "services" / room
     if room != "deliveries":
-        return [path for path in sorted(folder.glob("*.py")) if path.name not in {"app.py", "__main__.py"}]
+        wiring = {"app.py", "__main__.py", "metrics.py"}
+        return [path for path in sorted(folder.glob("*.py")) if path.name not in wiring]
     found, waiting = set(), {folder / "decide.py", folder / "state.py"}
     while waiting:
         found.add(path := waiting.pop())

@@ -73,7 +73,7 @@ async def serve(settings: Settings) -> None:
         found = {} if server.started else {"door": "does not listen yet"}
         return found | ({"projection": app.state.projector.problem} if app.state.projector.problem else {})
 
-    health = HealthServer(settings.http_host, settings.http_port, problems)
+    health = HealthServer(settings, "door", problems)
     health.start()
     try:
         await server.serve()

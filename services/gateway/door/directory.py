@@ -1,7 +1,9 @@
 """Who is who: follows the registry and the tokens, from the beginning, in memory."""
 
 import asyncio
+import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -9,10 +11,15 @@ from aiokafka.errors import KafkaError
 
 from schemas.envelope import reader
 from schemas.registry import Registry
+from services.gateway.door.expiring import Expiring
+from services.kernel.catalogue import REGISTRY_VERSION
 from services.kernel.connection import Connection
 from services.kernel.credential_log import CREDENTIALS_TOPIC, Tokens
 from services.kernel.ledger import REGISTRY_TOPIC
 from services.kernel.observe import log
+
+SHOW_SECONDS = 5.0
+"""How soon it shows that a token has ended."""
 
 
 class Directory:
@@ -25,6 +32,8 @@ class Directory:
         self.ready = asyncio.Event()
         self._tokens_until = 0
         self._looked = asyncio.Condition()
+        self._expiring = Expiring()
+        self._show_again = 0.0
 
     async def has_read(self, offset: int) -> None:
         """Waits until the words on tokens up to this offset were taken over."""
@@ -57,16 +66,24 @@ class Directory:
                             self._take(source == registry, record)
                     async with self._looked:
                         self._looked.notify_all()
+                    self._show()
                 except KafkaError as error:
                     log.warning("directory_unreadable", error=repr(error))
                     await asyncio.sleep(1)
         finally:
             await consumer.stop()
 
+    def _show(self) -> None:
+        if time.monotonic() >= self._show_again:
+            self._expiring.show(self.tokens.issued.values(), datetime.now(UTC))
+            self._show_again = time.monotonic() + SHOW_SECONDS
+
     def _take(self, is_registry: bool, record: Any) -> None:
         if is_registry:
             self.registry = reader(Registry).validate_json(record.value, extra="ignore").data
+            REGISTRY_VERSION.set(self.registry.version)
             log.info("registry_version", version=self.registry.version)
         else:
             self.tokens.take(record.key, record.value)
             self._tokens_until = record.offset + 1
+            self._show_again = 0.0

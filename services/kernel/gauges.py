@@ -1,0 +1,102 @@
+"""Gauges that follow from state: each key's part is taken over as its state changes, so no scrape walks over keys.
+
+They are right after a restart and a rebalance, because a shard adds its keys' parts when it opens and takes them away
+when it closes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import Any
+
+from prometheus_client import Gauge
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one key adds to a gauge: one, or an instant of which the gauge shows the earliest."""
+
+    gauge: Gauge
+    labels: tuple[str, ...]
+    since: datetime | None = None
+
+
+Parts = Callable[[Any], Iterable[Part]]
+"""What a state adds to gauges."""
+
+
+class StateGauges:
+    """The parts of one shard's keys. Several shards of a process add up."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._of: dict[str, tuple[Part, ...]] = {}
+
+    def open(self, states: Mapping[str, Any]) -> None:
+        """Begins with what was restored."""
+        found = ((key, tuple(self._parts(state))) for key, state in states.items())
+        self._of = {key: parts for key, parts in found if parts}
+        _move(Counter(part for parts in self._of.values() for part in parts))
+
+    def changed(self, key: str, state: Any | None) -> None:
+        """Takes over a key's new state."""
+        before = self._of.get(key, ())
+        after = tuple(self._parts(state)) if state is not None else ()
+        if after == before:
+            return
+        if after:
+            self._of[key] = after
+        else:
+            del self._of[key]
+        moved = Counter(after)
+        moved.subtract(before)
+        _move(moved)
+
+    def close(self) -> None:
+        """Others have these keys from now on."""
+        gone: Counter[Part] = Counter()
+        gone.subtract(part for parts in self._of.values() for part in parts)
+        self._of = {}
+        _move(gone)
+
+
+class _Instants:
+    """Some instants, each as often as it is there. Stale heap entries are dropped when they come up."""
+
+    def __init__(self) -> None:
+        self._heap: list[float] = []
+        self._times: dict[float, int] = {}
+
+    def move(self, at: float, by: int) -> None:
+        there = self._times.get(at, 0)
+        if there + by:
+            self._times[at] = there + by
+        else:
+            self._times.pop(at, None)
+        if not there:
+            heappush(self._heap, at)
+
+    def earliest(self) -> float | None:
+        while self._heap and self._heap[0] not in self._times:
+            heappop(self._heap)
+        return self._heap[0] if self._heap else None
+
+
+_instants: dict[tuple[Gauge, tuple[str, ...]], _Instants] = defaultdict(_Instants)
+
+
+def _move(parts: Mapping[Part, int]) -> None:
+    """More or less of each part."""
+    for part, by in parts.items():
+        if part.since is None:
+            if by:
+                part.gauge.labels(*part.labels).inc(by)
+            continue
+        instants = _instants[part.gauge, part.labels]
+        instants.move(part.since.timestamp(), by)
+        if (earliest := instants.earliest()) is not None:
+            part.gauge.labels(*part.labels).set(earliest)
+        else:
+            part.gauge.remove(*part.labels)  # a zero would be 1970
