@@ -19,6 +19,7 @@ Operation = Literal["all", "read", "write", "create", "describe", "alter", "othe
 SERVICE_OWNER = "service."
 OPERATOR = "service.operator"
 DOOR = "service.door"
+AUDIT = "service.audit"
 CLUSTER = "kafka-cluster"
 
 _USER = re.compile(r"((?:service\.)?[a-z][a-z0-9-]{1,30})\.([1-9][0-9]{0,8})")
@@ -89,7 +90,8 @@ def plan(registry: Registry, prefix: str = "herald.") -> dict[str, tuple[Grant, 
         for agency in registry.agencies
     }
     services = {SERVICE_OWNER + service: _service(service, registry, prefix) for service in SERVICES}
-    return labs | agencies | services | {DOOR: _door(registry, prefix), OPERATOR: _operator(registry, prefix)}
+    others = {DOOR: _without_group("door", registry, prefix), AUDIT: _without_group("audit", registry, prefix)}
+    return labs | agencies | services | others | {OPERATOR: _operator(registry, prefix)}
 
 
 def changes(
@@ -131,10 +133,10 @@ def _service(service: str, registry: Registry, prefix: str) -> tuple[Grant, ...]
     )
 
 
-def _door(registry: Registry, prefix: str) -> tuple[Grant, ...]:
-    """The HTTP door: it belongs to no group, and writes to the edges, and what agencies want of deliveries."""
-    topics = ((topic, prefix + name) for topic in TOPICS for name in _names(topic, registry, "door", None))
-    return tuple(_on_topics("door", topics))
+def _without_group(role: str, registry: Registry, prefix: str) -> tuple[Grant, ...]:
+    """The HTTP door, which writes to the edges; the audit, which reads what labs have said and agencies were told."""
+    topics = ((topic, prefix + name) for topic in TOPICS for name in _names(topic, registry, role, None))
+    return tuple(_on_topics(role, topics))
 
 
 def _operator(registry: Registry, prefix: str) -> tuple[Grant, ...]:

@@ -37,6 +37,7 @@ Action = Literal[
     "endpoint.resume",
     "endpoint.test",
     "drill.start",
+    "release.export",
 ]
 
 

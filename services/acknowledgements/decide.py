@@ -46,8 +46,7 @@ def decide(state: AcknowledgementState | None, command: Command, now: datetime) 
     if isinstance(data, AcknowledgementSubmitted):
         return answer(state, command, data, now)
     if isinstance(data, AlertIssued):
-        standing = _sent(state.standing(data.agency), data, command.event.traceparent)
-        return [Noted(data.agency, standing, data.release_id)]
+        return [Noted(data.agency, _sent(state, data, command.event.traceparent), data.release_id)]
     return _follow(state, data.window, isinstance(data, WindowClosed), isinstance(data, WindowWithdrawn), now)
 
 
@@ -87,8 +86,12 @@ def _with(state: AcknowledgementState, agency: str, standing: Standing) -> Ackno
     return state.model_copy(update={"agencies": {**state.agencies, agency: standing}})
 
 
-def _sent(standing: Standing, alert: AlertIssued, trace: str | None) -> Standing:
-    """Takes an alert over: a new one that asks supersedes the chase of those before it."""
+def _sent(state: AcknowledgementState, alert: AlertIssued, trace: str | None) -> Standing:
+    """Takes an alert over: a new one that asks supersedes the chase of those before it.
+
+    One that comes so late that its window has ended by then is not chased, as none is that the end finds unanswered.
+    """
+    standing = state.standing(alert.agency)
     original = alert.repeats or alert.alert_id
     due = next((a.due_at for a in alert.answer_by if a.tier == alert.tier), None)
     sent = Sent(kind=alert.kind, life=alert.life, original=original, due_at=due)
@@ -98,7 +101,9 @@ def _sent(standing: Standing, alert: AlertIssued, trace: str | None) -> Standing
     if alert.asks is None or alert.repeats is not None:
         return standing
     chase = None
-    if alert.chased and alert.answer_by and (standing.disposition != "declined" or alert.kind == "withdrawn"):
+    has_ended = state.life > alert.life or (state.life == alert.life and state.ended is not None)
+    moot = (standing.disposition == "declined" or has_ended) and alert.kind != "withdrawn"
+    if alert.chased and alert.answer_by and not moot:
         chase = Chase(
             alert_id=alert.alert_id, kind=alert.kind, life=alert.life, answer_by=alert.answer_by, traceparent=trace
         )

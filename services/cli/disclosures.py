@@ -4,22 +4,14 @@ import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from pydantic import TypeAdapter, ValidationError
-
-from schemas.values import Uuid
 from services.cli import reading, session
-from services.kernel.connection import Connection
-from services.kernel.registry_log import in_force
-from services.kernel.settings import SettingsError
-
-_UUID = TypeAdapter[str](Uuid)
+from services.cli.releases import Release, release_id_of
 
 
 def disclosures(
-    release: Annotated[str, typer.Argument(help="Its id, or `<lab>/<reference>`.")],
+    release: Release,
     since: reading.Since = None,
     as_json: session.Json = False,
 ) -> None:
@@ -36,7 +28,7 @@ def disclosures(
 async def _disclosures(release: str, since: str | None, as_json: bool) -> None:
     connection = session.connect(session.settings())
     start = reading.point(since, datetime.now(UTC))
-    release_id = await _release_id(connection, release)
+    release_id = await release_id_of(connection, release)
     found, mine = [], set()
     async for record in reading.records(connection, "alerts"):  # from the beginning: an old alert may be looked at late
         if record.key == release_id.encode():
@@ -51,19 +43,6 @@ async def _disclosures(release: str, since: str | None, as_json: bool) -> None:
     for one in sorted(found, key=lambda one: datetime.fromisoformat(one["at"])):
         session.say(as_json, _line(one), release_id=release_id, **one)
     session.note(_sum(found))
-
-
-async def _release_id(connection: Connection, release: str) -> str:
-    try:
-        return _UUID.validate_python(release)
-    except ValidationError:
-        lab, slash, reference = release.partition("/")
-    registry = await in_force(connection)
-    if not slash or not reference:
-        raise SettingsError(f"{release}: write the release's id, or <lab>/<reference>")
-    if lab not in {*registry.labs, *registry.offboarded}:
-        raise SettingsError(f"{lab} is no lab of the registry: `herald registry show` lists them")
-    return registry.release_id(lab, reference)
 
 
 def _told(alert: dict[str, Any]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ from services.cli import (
     ack,
     alerts,
     announce,
+    audit,
     credentials,
     dead_letters,
     deliveries,
     disclosures,
     drill,
+    export,
     kafka,
     links,
     manifests,
@@ -31,6 +33,7 @@ from services.cli import (
     registry,
     run,
     tokens,
+    trace,
     up,
     windows,
 )
@@ -58,6 +61,9 @@ app.command("ack")(ack.ack)
 app.command("windows")(windows.windows)
 app.command("receipts")(receipts.receipts)
 app.command("disclosures")(disclosures.disclosures)
+app.command("audit")(audit.audit)
+app.command("export")(export.export)
+app.command("trace")(trace.trace)
 app.add_typer(deliveries.app, name="deliveries")
 app.command("drill")(drill.drill)
 app.add_typer(dead_letters.app, name="dead-letters")
@@ -102,7 +108,7 @@ def _explained(error: Exception) -> tuple[int, str]:
             return 2, str(error)
         case "EmbeddedError" | "StackError" | "ProvisionError" | "RegistryConflict" | "NotProvisioned":
             return 1, str(error)
-        case "AccessError" | "NotSecured" | "AuditError":
+        case "AccessError" | "NotSecured" | "AuditError" | "NothingToAudit":
             return 1, str(error)
         case "TopicAuthorizationFailedError" | "GroupAuthorizationFailedError" | "ClusterAuthorizationFailedError":
             return 1, f"Kafka refuses: this user may not: {error}"

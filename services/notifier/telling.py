@@ -43,7 +43,7 @@ def told_of(told: Told, change: Change, agency: str, kind: AlertKind, why: Why) 
         agency=agency,
         alert_id=alert.alert_id,
         kind=kind,
-        why=why,
+        why=alert.why,
         life=alert.life,
         exercise=alert.exercise,
         told_at=change.now,

@@ -72,6 +72,10 @@ READS = {
     "service.door": "alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa "
     "receipts.cisa-ics receipts.treasury announcements windows acknowledgements deliveries delivery-outcomes "
     "registry-versions credentials",
+    "service.audit": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury alerts.cisa "
+    "alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics "
+    "receipts.treasury releases acks announcements windows alerts acknowledgements reminders deliveries "
+    "delivery-outcomes registry-versions",
     "service.operator": "dead-letters windows alerts acknowledgements deliveries delivery-outcomes registry "
     "registry-versions receipts.basalt-ai credentials "
     "audit state.gateway state.announcements state.windows state.notifier state.deliveries "
@@ -92,6 +96,7 @@ WRITES = {
     "dead-letters state.acknowledgements",
     "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury deliveries audit "
     "credentials",
+    "service.audit": "audit",
     "service.operator": "releases.basalt-ai deliveries replays registry registry-versions credentials audit "
     "state.gateway state.announcements state.windows state.notifier state.deliveries state.acknowledgements",
 }
@@ -241,6 +246,15 @@ def test_nothing_is_reachable_beyond_what_is_written_down(owner: str, secured: S
     assert reach.listed(login) - {"__consumer_offsets"} == (
         topics if operators else full(f"{READS[owner]} {WRITES[owner]}")
     )
+
+
+def test_the_audit_runs_as_a_user_of_its_own_and_finds_nothing(secured: Secured, carried: dict[str, Any]) -> None:
+    done = secured.invoke("audit", "--grace", "0s", user="service.audit.1")
+    assert done.exit_code == 0, done.output
+    assert "audited: nothing differs" in done.stderr
+    release_id = carried["alert"]["data"]["release_id"]
+    assert '"hop": "answered"' in secured.invoke("trace", release_id, "--json", user="service.audit.1").stdout
+    assert secured.invoke("audit", user="cisa.1").exit_code == 1
 
 
 def test_the_topics_written_down_here_are_all_that_there_are(secured: Secured) -> None:

@@ -5,11 +5,12 @@
 
 import asyncio
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from services.audit.run import audit
 from services.embedded.broker import Broker
 from tests.broker import clocks
 from tests.broker.compare import compare
@@ -43,6 +44,8 @@ async def test_nothing_is_lost_repeated_early_or_out_of_order_under_random_fault
         await flowing
         print(f"seed {seed}: {dict(fire.done)}; {flow.statements} statements, {len(flow.timed)} timed windows")
         assert await compare(deployment, flow.account()) == [], f"seed {seed}, {fire.done}"
+        report = await audit(deployment.connection, clock=clock, grace=timedelta(0))
+        assert [one.line for one in report.differences] == [], f"seed {seed}, {fire.done}"
     finally:
         flow.stop()
         deployment.stop()

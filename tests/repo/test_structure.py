@@ -56,6 +56,17 @@ def test_no_service_imports_another(room: str) -> None:
         assert not {name for name in imports(path) if ".".join(name.split(".")[:2]) in others}, path
 
 
+def test_the_audit_shares_the_contract_with_the_services_and_no_rule_of_theirs() -> None:
+    rules = {"schemas.routing", "schemas.tiers", "schemas.forecast", "schemas.plan", "schemas.statement"}
+    for path in (ROOT / "services" / "audit").glob("*.py"):
+        found = imports(path)
+        assert not rules & found, path
+        inner = tuple(name for name in found if name.startswith("services"))
+        assert all(name.startswith(("services.audit", "services.kernel")) for name in inner), path
+        if path.name not in {"reading.py", "gather.py", "run.py"}:
+            assert not [name for name in found if name.startswith(("services.kernel", "aiokafka"))], path
+
+
 def test_the_kernel_imports_no_service_and_schemas_import_neither() -> None:
     for path in (ROOT / "services" / "kernel").glob("*.py"):
         assert all(n.startswith("services.kernel") for n in imports(path) if n.startswith("services")), path

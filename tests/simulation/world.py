@@ -281,9 +281,9 @@ class World:
         return [(name, ledger) for name, ledger in self.ledgers.items() if name not in self.down]
 
     def _work(self, name: str, ledger: Ledger) -> bool:
-        head = self._head(ledger)
-        timer = ledger.next_timer()
-        if timer is not None and timer[1].due_at <= self.now and (head is None or head.at > timer[1].due_at):
+        heads = self._heads(ledger)
+        head, timer = self._first(ledger, heads), ledger.next_timer()
+        if timer is not None and timer[1].due_at <= self.now and all(item.at > timer[1].due_at for item in heads):
             ledger.fire(*timer, self.now)
         elif head is not None:
             ledger.take(head)
@@ -303,12 +303,14 @@ class World:
         ledger.confirm()
         return True
 
-    def _head(self, ledger: Ledger) -> Item | None:
+    def _heads(self, ledger: Ledger) -> list[Item]:
         service = ledger.service
         topics = [topic for topic in self.logs if topic.startswith(service.edges)] if service.edges else []
         topics += [i.topic for i in service.inputs] + ([REGISTRY_TOPIC] if service.registry == "positioned" else [])
-        heads = [item for topic in topics if (item := self._next(ledger, topic)) is not None]
-        held = [item for item in heads if self._after(service, item, heads)]
+        return [item for topic in topics if (item := self._next(ledger, topic)) is not None]
+
+    def _first(self, ledger: Ledger, heads: list[Item]) -> Item | None:
+        held = [item for item in heads if self._after(ledger.service, item, heads)]
         return min(held or heads, key=lambda item: item.at, default=None)
 
     @staticmethod

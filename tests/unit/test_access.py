@@ -5,6 +5,7 @@ import json
 import pytest
 
 from schemas.access import (
+    AUDIT,
     DOOR,
     OPERATOR,
     SERVICE_OWNER,
@@ -90,9 +91,9 @@ def test_deliveries_is_asked_by_the_notifier_and_itself_answers_with_outcomes_an
     }
     for operation, topic, owners in (
         ("write", "herald.deliveries", ["service.notifier", "service.deliveries", DOOR, OPERATOR]),
-        ("read", "herald.deliveries", ["service.deliveries", DOOR, OPERATOR]),
+        ("read", "herald.deliveries", ["service.deliveries", DOOR, AUDIT, OPERATOR]),
         ("write", "herald.delivery-outcomes", ["service.deliveries"]),
-        ("read", "herald.delivery-outcomes", ["service.notifier", DOOR, OPERATOR]),
+        ("read", "herald.delivery-outcomes", ["service.notifier", DOOR, AUDIT, OPERATOR]),
     ):
         assert [owner for owner in PLAN if topic in topics(owner, operation)] == owners, (operation, topic)
 
@@ -138,9 +139,15 @@ def test_for_drills_the_operator_speaks_as_the_lab_that_the_registry_names_and_a
     assert set(plan(gone)[OPERATOR]) == set(PLAN[OPERATOR])
 
 
+def test_the_audit_reads_what_was_said_and_told_and_changes_nothing_of_it() -> None:
+    told = {"herald.alerts.cisa", "herald.receipts.aurora-labs", "herald.releases.aurora-labs", "herald.reminders"}
+    assert told <= topics(AUDIT, "read")
+    assert topics(AUDIT, "write") == {"herald.audit"}
+
+
 def test_what_was_audited_the_door_writes_and_the_operator_alone_reads() -> None:
     assert [owner for owner in PLAN if "herald.audit" in topics(owner, "read")] == [OPERATOR]
-    assert [owner for owner in PLAN if "herald.audit" in topics(owner, "write")] == [DOOR, OPERATOR]
+    assert [owner for owner in PLAN if "herald.audit" in topics(owner, "write")] == [DOOR, AUDIT, OPERATOR]
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,15 @@ def test_a_restart_inside_every_wait_repeats_no_reminder() -> None:
     assert len(world.acknowledgements("overdue")) == 5
 
 
+def test_an_alert_that_comes_after_its_windows_end_is_not_chased() -> None:
+    world = given().until(0.5).answer("cyber").until(15)
+    world.down.add("notifier")
+    world.until(31)  # it opens and closes meanwhile
+    world.down.clear()
+    assert world.settle().kinds("cyber") == ["scheduled", "opened", "closing-soon", "closed"]
+    assert world.until(60).kinds("cyber") == ["scheduled", "opened", "closing-soon", "closed"]
+
+
 def test_nothing_that_an_agency_does_changes_announcements_or_windows() -> None:
     silent, busy = given(), given()
     silent.until(40)

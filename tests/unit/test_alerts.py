@@ -118,6 +118,8 @@ def test_an_opening_on_short_notice_is_never_left_out() -> None:
     assert world.window()["short_notice"] is True
     assert world.kinds("not") == ["scheduled"]
     assert world.alerts("not")[0]["why"] == "short-notice"
+    told = {event["data"]["agency"]: event["data"]["why"] for event in world.events("receipts.lab", "disclosure.")}
+    assert told == {"all": "matching", "not": "short-notice"}, "the lab is told the same reason"
 
 
 def test_an_exercise_reaches_only_who_takes_part_in_drills() -> None:
