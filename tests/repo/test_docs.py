@@ -17,7 +17,10 @@ from services.kernel import catalogue
 from services.kernel.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deploy" / "runbook.md"),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 TEXT = {path.name: path.read_text() for path in DOCS}
 EVERYTHING = "\n".join(TEXT.values())
 OPERATORS = TEXT["for-operators.md"]

@@ -75,13 +75,16 @@ class Directory:
 
     def _show(self) -> None:
         if time.monotonic() >= self._show_again:
-            self._expiring.show(self.tokens.issued.values(), datetime.now(UTC))
+            here = {*self.registry.labs, *self.registry.agencies}  # an offboarded participant's are not taken
+            mine = [one for one in self.tokens.issued.values() if one.participant in here]
+            self._expiring.show(mine, datetime.now(UTC))
             self._show_again = time.monotonic() + SHOW_SECONDS
 
     def _take(self, is_registry: bool, record: Any) -> None:
         if is_registry:
             self.registry = reader(Registry).validate_json(record.value, extra="ignore").data
             REGISTRY_VERSION.set(self.registry.version)
+            self._show_again = 0.0
             log.info("registry_version", version=self.registry.version)
         else:
             self.tokens.take(record.key, record.value)
