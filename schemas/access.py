@@ -90,7 +90,7 @@ def plan(registry: Registry, prefix: str = "herald.") -> dict[str, tuple[Grant, 
         for agency in registry.agencies
     }
     services = {SERVICE_OWNER + service: _service(service, registry, prefix) for service in SERVICES}
-    others = {DOOR: _without_group("door", registry, prefix), AUDIT: _without_group("audit", registry, prefix)}
+    others = {DOOR: _door(registry, prefix), AUDIT: _audit(registry, prefix)}
     return labs | agencies | services | others | {OPERATOR: _operator(registry, prefix)}
 
 
@@ -133,10 +133,35 @@ def _service(service: str, registry: Registry, prefix: str) -> tuple[Grant, ...]
     )
 
 
-def _without_group(role: str, registry: Registry, prefix: str) -> tuple[Grant, ...]:
-    """The HTTP door, which writes to the edges; the audit, which reads what labs have said and agencies were told."""
-    topics = ((topic, prefix + name) for topic in TOPICS for name in _names(topic, registry, role, None))
-    return tuple(_on_topics(role, topics))
+def _audit(registry: Registry, prefix: str) -> tuple[Grant, ...]:
+    """The audit, which belongs to no group: it reads what labs have said and agencies were told."""
+    topics = ((topic, prefix + name) for topic in TOPICS for name in _names(topic, registry, "audit", None))
+    return tuple(_on_topics("audit", topics))
+
+
+def _door(registry: Registry, prefix: str) -> tuple[Grant, ...]:
+    """The HTTP door: it belongs to no group, and writes to the edges, and what agencies and operators want.
+
+    For the operators' page it sees how far each group has come, and which dead letters a state calls open.
+    """
+    topics = []
+    for topic in TOPICS:
+        if topic.name == "state.{service}":
+            topics += [Grant("topic", f"{prefix}state.{service}", "literal", _READ) for service in SERVICES]
+            continue
+        operations = _sorted({"describe", *_operations("door", topic)} if _is_followed(topic) else set())
+        topics += [
+            Grant("topic", prefix + name, "literal", operations)
+            for name in _names(topic, registry, "door", None)
+            if operations
+        ]
+    groups = (Grant("group", f"{prefix}{service}", "literal", ("describe",)) for service in SERVICES)
+    return (*topics, *groups)
+
+
+def _is_followed(topic: Topic) -> bool:
+    """Whether the door has to do with it: itself, or as what a service's group reads."""
+    return bool(_operations("door", topic)) or bool({*topic.readers} & {*SERVICES})
 
 
 def _operator(registry: Registry, prefix: str) -> tuple[Grant, ...]:

@@ -20,7 +20,9 @@ Action = Literal[
     "receipt.read",
     "token.exchange",
     "delivery.read",
-    "delivery.retry",  # on an operator's command line as well
+    "delivery.retry",  # by an operator as well
+    # on the operators' page
+    "console.login",
     # on an operator's command line
     "registry.apply",
     "participant.offboard",
@@ -48,7 +50,7 @@ class AccessAudited(Data):
 
     action: Action
     participant: ParticipantId | None = Field(default=None, description="who; absent: an operator")
-    credential: Line = Field(description="as which identity: `token/<id>`, `link/<alert id>`, or `kafka/<user>`")
+    credential: Line = Field(description="as which: `token/<id>`, `link/<alert id>`, `oidc/<hash>`, `kafka/<user>`")
     request_id: Uuid = Field(description="of the request, or of the command; all that one stream sends has one")
     release_ids: Annotated[tuple[Uuid, ...], Field(max_length=1000)] = Field(
         default=(), description="the releases that it is about"

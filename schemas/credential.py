@@ -1,4 +1,4 @@
-"""A token of a lab or an agency for the HTTP door: what is known of it, never the token itself. And revoked links."""
+"""A token of a lab, an agency or an operator for the HTTP door: what is known of it, not itself. And revoked links."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -10,6 +10,12 @@ from schemas.values import Instant, Line, ParticipantId
 TokenId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 Scope = Literal["calendar"]
 """What a token with a single purpose opens, and nothing else opens that."""
+
+Role = Literal["viewer", "operator"]
+"""What the holder of an operators' token may do on the page: look, or act as well."""
+
+OPERATORS = "operator"
+"""Stands for the participant in an operators' token. What counts is its role: it opens the page, and nothing else."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -39,6 +45,7 @@ class CredentialIssued(_CredentialEvent):
         description="of one exchanged for a CI's identity token: when that expires",
     )
     scope: Scope | None = Field(default=None, description="its single purpose; absent: all else that its owner may do")
+    role: Role | None = Field(default=None, description="of an operators' token: it opens the page and nothing else")
 
 
 class CredentialRevoked(_CredentialEvent):

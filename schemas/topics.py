@@ -195,7 +195,7 @@ TOPICS: tuple[Topic, ...] = (
         DEAD_LETTER_RETENTION,
         INTERNAL_BYTES,
         SERVICES,
-        ("operator",),
+        ("door", "operator"),
         (),
     ),
     Topic(
@@ -206,7 +206,7 @@ TOPICS: tuple[Topic, ...] = (
         "delete",
         DEAD_LETTER_RETENTION,
         INTERNAL_BYTES,
-        ("operator",),
+        ("door", "operator"),
         SERVICES,
         (),
     ),

@@ -2,43 +2,21 @@
 
 import asyncio
 import sys
-import time
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from services.cli import reading, session
+from services.cli import session
 from services.cli.audited import audited
 from services.cli.exchange import ACCEPTED, NO_ANSWER, REFUSED
 from services.kernel.connection import Connection
-from services.kernel.dead_letter import REPLAYS_TOPIC, Letter
+from services.kernel.dead_letter_log import Found, give_back, letters
 from services.kernel.settings import SettingsError
-from services.kernel.state import Positions
 
 app = typer.Typer(no_args_is_help=True, help="What could not be read or decided: look at it, mend, and give it back.")
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Which, as `list` shows them: 3-17.")]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for each to be decided.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One dead letter, and whether its service still waits for it. `id` is where it stands itself."""
-
-    id: str
-    record: Any
-    letter: Letter
-    open: bool
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What may be shown: never the content."""
-        letter, size = self.letter, len(self.record.value or b"")
-        shown = {
-            name: getattr(letter, name) for name in ("service", "reason", "topic", "partition", "offset", "detail")
-        }
-        return {"id": self.id, "state": "open" if self.open else "closed"} | shown | {"bytes": size}
 
 
 @app.command("list")
@@ -105,7 +83,7 @@ def drop(
 
 
 async def _list(every: bool, as_json: bool) -> None:
-    for found in await _letters(session.connect(session.settings())):
+    for found in await letters(session.connect(session.settings())):
         if found.open or every:
             letter = found.letter
             line = f"{found.id}  {letter.topic or 'timer'}/{letter.partition}@{letter.offset}  {letter.service}"
@@ -115,7 +93,7 @@ async def _list(every: bool, as_json: bool) -> None:
 
 async def _show(which: str, raw: bool, as_json: bool) -> None:
     connection = session.connect(session.settings())
-    (found,) = _chosen(await _letters(connection), [which])
+    (found,) = _chosen(await letters(connection), [which])
     if raw:
         await audited(connection, "dead-letter.read", which)
         sys.stdout.buffer.write(found.record.value or b"")
@@ -126,8 +104,8 @@ async def _show(which: str, raw: bool, as_json: bool) -> None:
 
 async def _give_back(which: list[str], every: bool, seconds: float, as_json: bool, *, drop: bool) -> None:
     connection = session.connect(session.settings())
-    letters = await _letters(connection)
-    chosen = [found for found in letters if found.open] if every else _chosen(letters, which)
+    found_all = await letters(connection)
+    chosen = [found for found in found_all if found.open] if every else _chosen(found_all, which)
     codes = {ACCEPTED}
     for found in sorted(chosen, key=lambda one: (one.letter.topic, one.letter.partition, one.letter.offset)):
         outcome, code, said = await _one(connection, found, seconds, drop=drop)
@@ -141,66 +119,27 @@ async def _give_back(which: list[str], every: bool, seconds: float, as_json: boo
 
 async def _one(connection: Connection, found: Found, seconds: float, *, drop: bool) -> tuple[str, int, str]:
     """What became of one: the outcome, the exit code, and a line for people."""
-    if drop and found.letter.reason == "timer":
-        return "refused", REFUSED, "a timer that is left out stays so until its release is stated anew: nothing to drop"
-    if not found.open:
-        said = "closed: a later record of its key was decided, or it was replayed or dropped before; state it anew"
-        return "refused", REFUSED, said
-    partition, headers = found.record.partition, list(found.record.headers)
-    await audited(connection, "dead-letter.drop" if drop else "dead-letter.replay", found.id)
-    producer = connection.producer()
-    await producer.start()
-    try:
-        sent = await producer.send_and_wait(
-            connection.topic(REPLAYS_TOPIC),
-            key=found.record.key,
-            value=found.record.value,
-            partition=partition,
-            headers=[*headers, ("herald-drop", b"")] if drop else headers,
-        )
-    finally:
-        await producer.stop()
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        positions = await reading.positions(connection, found.letter.service, partition)
-        if positions.next.get(REPLAYS_TOPIC, 0) > sent.offset:
-            if _is_open(found.letter, found.record, positions):
-                return "failed", 1, f"{found.letter.service} could not decide it again; a new dead letter says why"
-            return ("dropped", ACCEPTED, "dropped") if drop else ("decided", ACCEPTED, "decided")
-        await asyncio.sleep(0.2)
-    return "unanswered", NO_ANSWER, f"given back, but {found.letter.service} has not taken it within {seconds:g} s"
+    service = found.letter.service
+    if found.open and not (drop and found.letter.reason == "timer"):
+        await audited(connection, "dead-letter.drop" if drop else "dead-letter.replay", found.id)
+    match await give_back(connection, found, seconds, drop=drop):
+        case "refused" if drop and found.letter.reason == "timer":
+            said = "a timer that is left out stays so until its release is stated anew: nothing to drop"
+            return "refused", REFUSED, said
+        case "refused":
+            said = "closed: a later record of its key was decided, or it was replayed or dropped before; state it anew"
+            return "refused", REFUSED, said
+        case "failed":
+            return "failed", 1, f"{service} could not decide it again; a new dead letter says why"
+        case "unanswered":
+            return "unanswered", NO_ANSWER, f"given back, but {service} has not taken it within {seconds:g} s"
+        case outcome:
+            return outcome, ACCEPTED, outcome
 
 
-def _chosen(letters: list[Found], which: list[str]) -> list[Found]:
-    known = {found.id: found for found in letters}
+def _chosen(kept: list[Found], which: list[str]) -> list[Found]:
+    known = {found.id: found for found in kept}
     for one in which:
         if one not in known:
             raise SettingsError(f"no dead letter {one}: `herald dead-letters list --all` shows them")
     return [known[one] for one in which]
-
-
-async def _letters(connection: Connection) -> list[Found]:
-    """Every dead letter that is still kept; where one place has several, only the last is open."""
-    records = [record async for record in reading.records(connection, "dead-letters")]
-    positions: dict[tuple[str, int], Positions] = {}
-    last: dict[tuple[str, int, str, bytes], Any] = {}
-    for record in records:
-        letter = Letter.of(record.headers)
-        last[letter.service, record.partition, letter.place, record.key] = record
-        if (letter.service, record.partition) not in positions:
-            positions[letter.service, record.partition] = await reading.positions(
-                connection, letter.service, record.partition
-            )
-    found = []
-    for record in records:
-        letter = Letter.of(record.headers)
-        is_last = last[letter.service, record.partition, letter.place, record.key] is record
-        is_open = is_last and _is_open(letter, record, positions[letter.service, record.partition])
-        found.append(Found(f"{record.partition}-{record.offset}", record, letter, is_open))
-    return found
-
-
-def _is_open(letter: Letter, record: Any, positions: Positions) -> bool:
-    if letter.reason == "timer":
-        return record.key.decode() in positions.parked
-    return letter.place in positions.buried

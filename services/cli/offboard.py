@@ -9,7 +9,7 @@ import typer
 from aiokafka import TopicPartition
 
 from schemas.registry import Registry
-from services.cli import reading, session
+from services.cli import session
 from services.cli.audited import audited
 from services.cli.credentials import end, of_owner
 from services.cli.kafka_access import AccessError, KafkaAccess, NotSecured
@@ -17,6 +17,7 @@ from services.cli.provision import reconcile
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.credential_log import issued, revoke
+from services.kernel.dead_letter_log import positions
 from services.kernel.ledger import REGISTRY_TOPIC
 from services.kernel.registry_log import in_force, publish
 from services.kernel.settings import SettingsError
@@ -86,7 +87,7 @@ async def _cut_off(
 
     The door takes links of those in the registry only: they have ended with it.
     """
-    tokens = [one for one in (await issued(connection)).values() if one.participant == participant]
+    tokens = [one for one in (await issued(connection)).values() if one.participant == participant and one.role is None]
     if tokens:
         await audited(connection, "token.revoke", participant)
     for token in tokens:
@@ -120,7 +121,7 @@ async def _told(connection: Connection, partitions: int) -> bool:
     until, waiting = time.monotonic() + TOLD_SECONDS, set(range(partitions))
     while waiting and time.monotonic() < until:
         for partition in sorted(waiting):
-            found = await reading.positions(connection, "notifier", partition)
+            found = await positions(connection, "notifier", partition)
             if found.next.get(REGISTRY_TOPIC, 0) >= end_ - 1:  # the last one is the transaction's marker
                 waiting.discard(partition)
         await asyncio.sleep(0.1)

@@ -13,13 +13,9 @@ from schemas.values import Duration, Instant, Strict
 from services.kernel.clock import EPOCH
 from services.kernel.connection import Connection
 from services.kernel.settings import SettingsError
-from services.kernel.state import POSITIONS, Positions
 
 Since = Annotated[str | None, typer.Option(help="From this instant on, or so long ago: 2027-03-01T00:00:00Z, P1D.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")]
-
-TAIL = 100
-"""How far before a state partition's end its positions are looked for: each transaction ends with them."""
 
 
 class _When(Strict):
@@ -63,29 +59,6 @@ async def records(
                         yield record
     finally:
         await asyncio.shield(consumer.stop())
-
-
-async def positions(connection: Connection, service: str, partition: int) -> Positions:
-    """What a shard's state says last of where it goes on."""
-    consumer = connection.consumer(fetch_max_wait_ms=50)
-    await consumer.start()
-    try:
-        source = TopicPartition(connection.topic(f"state.{service}"), partition)
-        consumer.assign([source])
-        end = (await consumer.end_offsets([source]))[source]
-        first = (await consumer.beginning_offsets([source]))[source]
-        for start in (max(first, end - TAIL), first):
-            found = Positions()
-            consumer.seek(source, start)
-            while await consumer.position(source) < end:
-                for record in (await consumer.getmany(source, timeout_ms=100)).get(source, []):
-                    if record.key == POSITIONS:
-                        found = Positions.model_validate_json(record.value, extra="ignore")
-            if found.next:
-                return found
-        return Positions()
-    finally:
-        await consumer.stop()
 
 
 async def _place(consumer: Any, source: TopicPartition, since: datetime | None) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.credential import Scope
+from schemas.credential import OPERATORS, Role, Scope
 from schemas.values import rfc3339
 from services.cli import door, session
 from services.cli.audited import audited
@@ -14,29 +14,36 @@ from services.cli.exchange import NO_ANSWER, REFUSED, Outcome
 from services.cli.lasting import duration
 from services.kernel import credential_log
 from services.kernel.clock import SystemClock
+from services.kernel.connection import Connection
 from services.kernel.registry_log import in_force
 from services.kernel.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Tokens for the HTTP door: named, expiring, shown once, kept as hashes.")
 
-Participant = Annotated[str, typer.Argument(help="The lab or agency.")]
+Participant = Annotated[str | None, typer.Argument(help="The lab or agency; absent with --role.")]
 
 
 @app.command("issue")
 def issue(
-    participant: Participant,
     name: Annotated[str, typer.Option("--name", help="What it is for.")],
+    participant: Participant = None,
     lasts: Annotated[str, typer.Option("--for", help="How long it is taken: P90D.")] = "P90D",
     scope: Annotated[Scope | None, typer.Option("--scope", help="What it opens, and nothing else.")] = None,
+    role: Annotated[Role | None, typer.Option("--role", help="Of an operators' token: it opens their page.")] = None,
     as_json: session.Json = False,
 ) -> None:
     """Issue a token. It is shown once: keep it where your CI or desk keeps its secrets.
 
-    With `--scope calendar`, an agency's: it is shown as the address of a feed to subscribe to in a calendar.
+    With `--scope calendar`, an agency's: it is shown as the address of a feed to subscribe to in a calendar. With
+    `--role viewer` or `--role operator`, of no participant: it opens the operators' page of the door, and no more.
 
     Example: herald tokens issue aurora-labs --name "release pipeline" --for P90D
     """
-    asyncio.run(_issue(participant, name, _duration(lasts), scope, as_json))
+    if (participant is None) == (role is None):
+        raise SettingsError("name a lab or an agency, or say --role viewer or --role operator: one of both")
+    if role is not None and scope is not None:
+        raise SettingsError("--scope goes with a lab or an agency: leave it out with --role")
+    asyncio.run(_issue(participant, name, _duration(lasts), scope, role, as_json))
 
 
 @app.command("list")
@@ -51,10 +58,10 @@ def list_(as_json: session.Json = False) -> None:
         if one.identity_expires_at is not None and one.expires_at <= now:
             continue
         until = rfc3339(one.expires_at)
-        scope = f"  ({one.scope} only)" if one.scope else ""
+        scope = f"  ({one.scope} only)" if one.scope else f"  ({one.role} of the page)" if one.role else ""
         line = f"{one.token_id}  {one.participant:20} until {until}  {one.name}{scope}"
         fields = {"token_id": one.token_id, "participant": one.participant, "name": one.name, "expires_at": until}
-        session.say(as_json, line, **fields, scope=one.scope)
+        session.say(as_json, line, **fields, scope=one.scope, role=one.role)
 
 
 @app.command("revoke")
@@ -92,23 +99,33 @@ def exchange(
     session.say(as_json, found["token"], **found)
 
 
-async def _issue(participant: str, name: str, lasts: timedelta, scope: Scope | None, as_json: bool) -> None:
+async def _issue(
+    named: str | None, name: str, lasts: timedelta, scope: Scope | None, role: Role | None, as_json: bool
+) -> None:
     settings = session.settings()
     connection = session.connect(settings)
+    participant = named or OPERATORS
+    if role is None:
+        await _check(connection, participant, scope)
+    await audited(connection, "token.issue", participant)
+    now = SystemClock(settings.clock).now()
+    token = await credential_log.issue(connection, participant, name, lasts, now, scope, role)
+    whose = f"of {participant}" if role is None else f"for a {role}"
+    session.note(f"token {token.token_id} {whose}, for {name}; it is not shown again:")
+    fields = {"token": str(token), "token_id": token.token_id, "participant": participant}
+    if scope is None:
+        session.say(as_json, str(token), **fields, **({"role": role} if role else {}))
+    else:
+        url = f"{settings.door.address or ''}{credential_log.FEED_PATH}?token={token}"
+        session.say(as_json, url, **fields, scope=scope, url=url)
+
+
+async def _check(connection: Connection, participant: str, scope: Scope | None) -> None:
     registry = await in_force(connection)
     if participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
     if scope == "calendar" and participant not in registry.agencies:
         raise SettingsError(f"--scope calendar: {participant} is a lab; a calendar is an agency's")
-    await audited(connection, "token.issue", participant)
-    token = await credential_log.issue(connection, participant, name, lasts, SystemClock(settings.clock).now(), scope)
-    session.note(f"token {token.token_id} of {participant}, for {name}; it is not shown again:")
-    fields = {"token": str(token), "token_id": token.token_id, "participant": participant}
-    if scope is None:
-        session.say(as_json, str(token), **fields)
-    else:
-        url = f"{settings.door.address or ''}{credential_log.FEED_PATH}?token={token}"
-        session.say(as_json, url, **fields, scope=scope, url=url)
 
 
 async def _revoke(token_id: str, as_json: bool) -> None:

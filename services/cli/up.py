@@ -75,7 +75,13 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
         await stack.wait_ready(services)
         scheme = "https" if "HERALD_DOOR__TLS_CERTFILE" in own["door"] else "http"
         where = f"{scheme}://{settings.door.host}:{door['HERALD_DOOR__PORT']}"
-        session.say(as_json, f"the door listens on {where}", what="listening", name="door", detail=where)
+        session.say(
+            as_json,
+            f"the door listens on {where}; operators: {where}/console",
+            what="listening",
+            name="door",
+            detail=where,
+        )
         if kafka.secured is not None:
             cafile = str(kafka.secured.cafile)
             session.say(

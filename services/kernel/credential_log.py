@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked, Scope
+from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked, Role, Scope
 from schemas.envelope import derived_id, encode, reader
 from services.kernel.connection import Connection
 
@@ -132,11 +132,18 @@ async def issued(connection: Connection) -> Mapping[str, CredentialIssued]:
 
 
 async def issue(
-    connection: Connection, participant: str, name: str, lasts: timedelta, now: datetime, scope: Scope | None = None
+    connection: Connection,
+    participant: str,
+    name: str,
+    lasts: timedelta,
+    now: datetime,
+    scope: Scope | None = None,
+    role: Role | None = None,
 ) -> Token:
     """Issues a token. It is returned once, and kept nowhere."""
     token = Token.fresh()
-    await record(connection, described(token, participant, name, lasts, now, scope=scope), "/services/operator", now)
+    said = described(token, participant, name, lasts, now, scope=scope, role=role)
+    await record(connection, said, "/services/operator", now)
     return token
 
 
@@ -159,6 +166,7 @@ def described(
     now: datetime,
     identity_expires_at: datetime | None = None,
     scope: Scope | None = None,
+    role: Role | None = None,
 ) -> CredentialIssued:
     """What is kept of a token. `name`: what it is for; `lasts`: how long it is taken from now on."""
     return CredentialIssued(
@@ -170,6 +178,7 @@ def described(
         expires_at=now + lasts,
         identity_expires_at=identity_expires_at,
         scope=scope,
+        role=role,
     )
 
 

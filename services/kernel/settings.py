@@ -55,6 +55,16 @@ class DoorSettings(BaseModel):
     link_key_file: Path | None = Field(default=None, description="signs acknowledgement links; absent: in `data`")
     database: SecretStr = Field(default=SecretStr(""), description="URL of the read model; empty: SQLite in `data`")
     database_file: Path | None = Field(default=None, description="a file that holds it: read instead of database")
+    oidc_issuer: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="lets operators log in to their page there; empty: tokens only",
+    )
+    oidc_client_id: str = Field(default="", description="as which the issuer knows the page")
+    oidc_client_secret_file: Path | None = Field(default=None, description="absent: the page is a public client")
+    oidc_role_claim: str = Field(default="roles", min_length=1, description="of the identity token; dots lead inside")
+    oidc_operators: str = Field(default="herald-operator", min_length=1, description="in that claim: may act")
+    oidc_viewers: str = Field(default="herald-viewer", min_length=1, description="in that claim: may look")
     requests_per_second: float = Field(default=20.0, gt=0, description="of one identity, in the long run")
     burst: int = Field(default=100, ge=1, description="of one identity, at once")
     open_requests: int = Field(default=64, ge=1, description="of one identity, open at the same time: streams as well")

@@ -51,8 +51,8 @@ class Issuer:
         header = {"alg": alg, "kid": kid, "typ": "JWT"}
         return jws.serialize_compact(header, signed, key or self.keys[kid], algorithms=[alg])
 
-    def answer(self, target: str, authorization: str | None) -> Answer:
-        """What a request gets."""
+    def answer(self, target: str, authorization: str | None, form: dict[str, str] | None = None) -> Answer:
+        """What a request gets. `form`: what was posted, if something was."""
         path = urlsplit(target).path
         self.asked.append(path)
         if path in self.answers:
@@ -81,12 +81,14 @@ class Issuer:
 
 
 @contextmanager
-def issuing(count: int = 1, tls: tuple[Path, Path] | None = None) -> Iterator[list[Issuer]]:
+def issuing(
+    count: int = 1, tls: tuple[Path, Path] | None = None, kind: type[Issuer] = Issuer
+) -> Iterator[list[Issuer]]:
     """So many issuers; with a certificate and its key, over https."""
     with ExitStack() as stack:
         found = []
         for _ in range(count):
-            issuer = Issuer()
+            issuer = kind()
             server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(issuer))
             server.daemon_threads = True
             if tls:
@@ -105,7 +107,15 @@ def issuing(count: int = 1, tls: tuple[Path, Path] | None = None) -> Iterator[li
 def _handler(issuer: Issuer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, headers, body = issuer.answer(self.path, self.headers["Authorization"])
+            self._send(issuer.answer(self.path, self.headers["Authorization"]))
+
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            form = {name: values[0] for name, values in parse_qs(text).items()}
+            self._send(issuer.answer(self.path, self.headers["Authorization"], form))
+
+        def _send(self, answer: Answer) -> None:
+            status, headers, body = answer
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)

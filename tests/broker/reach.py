@@ -179,7 +179,14 @@ def usable_groups(login: dict[str, Any], groups: Iterable[str], topic: str) -> s
         )[group]
         for group in groups
     }
-    return {group for group, future in futures.items() if _granted(future, KafkaError.GROUP_AUTHORIZATION_FAILED)}
+
+    def committed(future: Any) -> None:
+        (partition,) = future.result(SECONDS).topic_partitions
+        if partition.error is not None:  # whoever may know of the group is refused only here
+            raise KafkaException(partition.error)
+
+    refused = KafkaError.GROUP_AUTHORIZATION_FAILED
+    return {group for group, one in futures.items() if _is_granted(_refusal(partial(committed, one)), refused)}
 
 
 def usable_transactions(login: dict[str, Any], ids: Iterable[str]) -> set[str]:

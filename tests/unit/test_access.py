@@ -192,3 +192,12 @@ def test_the_list_becomes_equal_to_the_plan_for_users_that_exist_and_others_stay
     after = (there - set(found.remove)) | set(found.add)
     assert after == mine | {stranger, spent("cisa.2")}
     assert not any(changes(PLAN, REGISTRY.offboarded, {"cisa.1", "treasury.1", "payroll.1"}, after))
+
+
+def test_the_door_knows_of_topics_that_it_does_not_read_only_how_long_they_are() -> None:
+    readable, seen = topics(DOOR, "read"), topics(DOOR, "describe")
+    writable = topics(DOOR, "write")
+    assert seen - readable - writable == {f"herald.{name}" for name in ("releases", "acks", "alerts", "reminders")}
+    assert {name for name in writable if ".state." in name} == set()
+    groups = {grant for grant in PLAN[DOOR] if grant.resource == "group"}
+    assert groups == {Grant("group", f"herald.{service}", "literal", ("describe",)) for service in SERVICES}

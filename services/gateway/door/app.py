@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
+from services.gateway.console.app import Console, add_routes, as_page
 from services.gateway.door import acknowledging, agencies, calendar, deliveries, labs, links, page, problem, publishing
 from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
@@ -65,9 +66,10 @@ def routes(spans: "Spans | None" = None) -> FastAPI:
     app.include_router(calendar.router, tags=["agencies"])
     app.include_router(acknowledging.router)
     app.include_router(page.router)
-    app.add_exception_handler(problem.Problem, problem.on_problem)
-    app.add_exception_handler(HTTPException, problem.on_http)
-    app.add_exception_handler(RequestValidationError, problem.on_invalid)
+    add_routes(app)
+    app.add_exception_handler(problem.Problem, as_page(problem.on_problem))
+    app.add_exception_handler(HTTPException, as_page(problem.on_http))
+    app.add_exception_handler(RequestValidationError, as_page(problem.on_invalid))
     app.add_middleware(Straight, routes=labs.router.routes)
     app.add_middleware(Guard)  # the outermost
     return app
@@ -92,6 +94,7 @@ def door(settings: Settings) -> FastAPI:
     state.publishing = publishing.Publishing(connection, state.directory, state.audit)
     state.deliveries = DeliveryReading(engine)
     state.replays = deliveries.Replays(connection, writer, state.directory, state.audit, state.clock)
+    state.console = Console(settings, connection, engine, state.directory)
     state.links = links.Links(settings, state.directory, state.clock)
 
     @asynccontextmanager

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka.errors import KafkaError
 
 from schemas.audit import AccessAudited, Action
 from schemas.envelope import encode
-from services.gateway.door.identity import Identity
 from services.gateway.door.problem import Problem
 from services.gateway.door.writer import Writer
 from services.kernel.clock import Clock
@@ -18,6 +17,17 @@ from services.kernel.observe import log
 TOPIC = "audit"
 AT_ONCE = 1000
 """Alerts in one record: as many as a page holds."""
+
+
+class Known(Protocol):
+    """Who acts or looks: a participant, or (None) an operator; `kind` and `token_id` say by what that is known."""
+
+    @property
+    def participant(self) -> str | None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def token_id(self) -> str: ...
 
 
 class Audit:
@@ -32,9 +42,7 @@ class Audit:
         self._writer = writer
         self._numbers = count()
 
-    async def shown(
-        self, request_id: str, identity: Identity, action: Action, events: Sequence[dict[str, Any]]
-    ) -> None:
+    async def shown(self, request_id: str, identity: Known, action: Action, events: Sequence[dict[str, Any]]) -> None:
         """These events are about to be shown: one record for all of them. None: nothing to write."""
         for first in range(0, len(events), AT_ONCE):
             part = [event["data"] for event in events[first : first + AT_ONCE]]
@@ -43,7 +51,7 @@ class Audit:
             if releases:
                 await self.write(request_id, identity, action, release_ids=releases, alert_ids=alerts)
 
-    async def write(self, request_id: str, identity: Identity, action: Action, **about: Any) -> None:
+    async def write(self, request_id: str, identity: Known, action: Action, **about: Any) -> None:
         """One record; `about`: the rest of its fields. Raises Problem 503: then nothing may be done or shown."""
         now = self._clock.now()
         entry = AccessAudited(

@@ -12,7 +12,7 @@ from schemas.endpoint import Channel, EndpointId
 from schemas.envelope import encode
 from schemas.values import AlertKind, Instant, Uuid
 from services.gateway.door.answers import LOOKED, Answers
-from services.gateway.door.audit import Audit
+from services.gateway.door.audit import Audit, Known
 from services.gateway.door.bodies import ANSWERS
 from services.gateway.door.directory import Directory
 from services.gateway.door.identity import Agency, Identity
@@ -94,10 +94,10 @@ class Replays:
         self._audit = audit
         self._clock = clock
 
-    async def ask(self, identity: Identity, told: Told, request_id: str) -> None:
+    async def ask(self, identity: Known, told: Told, request_id: str) -> None:
         """Writes what is to be tried, its audit record first. Raises Problem 409: the endpoint is there no more."""
         request = DeliveryRequested.model_validate_json(json.dumps(told.request), extra="ignore")
-        agency = self._directory.registry.agencies.get(identity.participant)
+        agency = self._directory.registry.agencies.get(request.agency)
         endpoint = agency.endpoints.get(request.endpoint) if agency else None
         if endpoint is None:
             raise Problem(409, "endpoint_gone", "the registry has this endpoint no more; your alerts are at /v1/alerts")

@@ -18,6 +18,7 @@ from services.gateway.door.rates import Rates
 from services.kernel.credential_log import Token
 from services.kernel.settings import DoorSettings
 
+PAGE_PATH = "/console"
 _WHO = 'Bearer realm="herald"'
 Role = Literal["lab", "agency"]
 _PLURAL = {"lab": "labs", "agency": "agencies"}
@@ -49,6 +50,8 @@ class Gatekeeper:
         if known is None:
             said = "this token is not taken: it is unknown, wrong, expired or revoked"
             raise Problem(401, "unauthenticated", said, headers={"WWW-Authenticate": _WHO})
+        if known.role is not None:
+            raise Problem(403, "wrong_scope", f"this token opens the operators' page only: {PAGE_PATH}")
         if known.scope != scope:
             said = (
                 f"this token opens the {known.scope} only" if known.scope else f"this token does not open the {scope}"
@@ -58,10 +61,7 @@ class Gatekeeper:
         role: Role = "lab" if known.participant in registry.labs else "agency"
         if known.participant not in registry.labs and known.participant not in registry.agencies:
             raise Problem(403, "unknown_participant", f"{known.participant} is not in the registry any more")
-        taken, headers = self._rates.take(known.participant)
-        if not taken:
-            raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
-        return Identity(known.participant, role, known.token_id), headers
+        return Identity(known.participant, role, known.token_id), self.hold(known.participant)
 
     @contextmanager
     def open_request(self, participant: str) -> Iterator[None]:
@@ -78,6 +78,13 @@ class Gatekeeper:
     def admit(self, address: str) -> dict[str, str]:
         """Holds whoever has not said who it is to a rate, by address; headers for the answer. Raises Problem 429."""
         taken, headers = self._addresses.take(network(address))
+        if not taken:
+            raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
+        return headers
+
+    def hold(self, name: str) -> dict[str, str]:
+        """Holds somebody who is known by another name to the same rate; headers for the answer. Raises Problem 429."""
+        taken, headers = self._rates.take(name)
         if not taken:
             raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
         return headers

@@ -45,6 +45,7 @@ class Issuers:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, tuple[float, dict[str, Key]]] = {}
+        self._about: dict[str, dict[str, Any]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._fetches = Rates(_FETCHES_PER_SECOND, _FETCHES_AT_ONCE, "issuer", clock)
         self._tls = ssl.create_default_context()
@@ -64,6 +65,26 @@ class Issuers:
                 raise Problem(503, "issuer_unavailable", f"{issuer} was asked for its keys too often", headers=headers)
             return fresh.get(kid)
 
+    async def about(self, issuer: str) -> dict[str, Any]:
+        """What the issuer says of itself. Raises Problem 503 when it cannot be asked."""
+        if not self._fresh(issuer):
+            await self.key(issuer, "")
+        return self._about[issuer]
+
+    async def asked(
+        self, issuer: str, address: str, form: dict[str, str], auth: tuple[str, str] | None
+    ) -> dict[str, Any]:
+        """What it answers to a form at an address of its own. Raises Problem 503."""
+        if not may_be_asked(address, issuer):
+            raise Problem(503, "issuer_unavailable", f"{issuer} names an address that is not https")
+        try:
+            async with asyncio.timeout(FETCH_SECONDS), self._client() as client:
+                return await _json(client, address, form, auth)
+        except (Unavailable, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            why = str(error) or type(error).__name__
+            log.warning("issuer_unavailable", issuer=issuer, error=why)
+            raise Problem(503, "issuer_unavailable", f"{issuer} does not answer as it would: {why}") from None
+
     def _fresh(self, issuer: str) -> dict[str, Key]:
         since, keys = self._known.get(issuer, (-math.inf, {}))
         return keys if self._clock() - since < FRESH_SECONDS else {}
@@ -71,7 +92,7 @@ class Issuers:
     async def _fetched(self, issuer: str) -> dict[str, Key]:
         try:
             async with asyncio.timeout(FETCH_SECONDS), self._client() as client:
-                keys = await _discovered(client, issuer)
+                self._about[issuer], keys = await _discovered(client, issuer)
         except (Unavailable, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             why = str(error) or type(error).__name__
             log.warning("issuer_unavailable", issuer=issuer, error=why)
@@ -85,18 +106,19 @@ class Issuers:
         return httpx.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False, timeout=FETCH_SECONDS)
 
 
-async def _discovered(client: httpx.AsyncClient, issuer: str) -> dict[str, Key]:
+async def _discovered(client: httpx.AsyncClient, issuer: str) -> tuple[dict[str, Any], dict[str, Key]]:
     about = await _json(client, issuer.rstrip("/") + "/.well-known/openid-configuration")
     if about.get("issuer") != issuer:
         raise Unavailable("its configuration is another issuer's")
     where = about.get("jwks_uri")
-    if not isinstance(where, str) or not _may_be_asked(where, issuer):
+    if not isinstance(where, str) or not may_be_asked(where, issuer):
         raise Unavailable("its jwks_uri is no https address")
     listed = (await _json(client, where)).get("keys")
-    return dict(_usable(listed if isinstance(listed, list) else []))
+    return about, dict(_usable(listed if isinstance(listed, list) else []))
 
 
-def _may_be_asked(address: str, issuer: str) -> bool:
+def may_be_asked(address: str, issuer: str) -> bool:
+    """Whether an address of an issuer's is https; on loopback, for an issuer there, plain http will do."""
     try:
         parts, own = urlsplit(address), urlsplit(issuer)
         inside = own.scheme == parts.scheme == "http" and is_loopback(parts.hostname or "")
@@ -105,9 +127,15 @@ def _may_be_asked(address: str, issuer: str) -> bool:
     return inside or (parts.scheme == "https" and bool(parts.hostname))
 
 
-async def _json(client: httpx.AsyncClient, address: str) -> dict[str, Any]:
-    body = bytearray()
-    async with client.stream("GET", address, headers={"Accept-Encoding": "identity"}) as answer:
+async def _json(
+    client: httpx.AsyncClient,
+    address: str,
+    form: dict[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+) -> dict[str, Any]:
+    body, method = bytearray(), "GET" if form is None else "POST"
+    headers = {"Accept-Encoding": "identity", "Accept": "application/json"}
+    async with client.stream(method, address, headers=headers, data=form, auth=auth) as answer:
         if answer.status_code != httpx.codes.OK:
             raise Unavailable(f"{urlsplit(address).path} was answered with {answer.status_code}")
         async for chunk in answer.aiter_raw():

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.gateway.model.tables import DELIVERIES, DELIVERY_OUTCOMES
 
 _LAST_IS_A_REQUEST = or_(DELIVERIES.c.settled_ms.is_(None), DELIVERIES.c.settled_ms < DELIVERIES.c.requested_ms)
-_STATUS = case((_LAST_IS_A_REQUEST, "pending"), else_=DELIVERIES.c.standing)
+STATUS = case((_LAST_IS_A_REQUEST, "pending"), else_=DELIVERIES.c.standing)
+"""How a delivery stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,18 @@ class DeliveryReading:
         if after is not None:
             query = query.where(tuple_(*place) > after)
         if status is not None:
-            query = query.where(status == _STATUS)
+            query = query.where(status == STATUS)
         if endpoint is not None:
             query = query.where(DELIVERIES.c.endpoint == endpoint)
         async with self._engine.connect() as database:
-            return [_told(row) for row in await database.execute(query.order_by(*place).limit(limit))]
+            return [told(row) for row in await database.execute(query.order_by(*place).limit(limit))]
 
     async def one(self, agency: str, delivery_id: str) -> Told | None:
         """One delivery of an agency."""
         async with self._engine.connect() as database:
             found = await database.execute(self._of(agency).where(DELIVERIES.c.delivery_id == delivery_id))
             row = found.first()
-        return _told(row) if row is not None else None
+        return told(row) if row is not None else None
 
     async def outcomes(self, agency: str, delivery_id: str) -> list[dict[str, Any]]:
         """Everything that came of a delivery of an agency, oldest first."""
@@ -64,10 +65,11 @@ class DeliveryReading:
     @staticmethod
     def _of(agency: str) -> Any:
         """Those that are known to be asked for; an outcome may be projected before its request."""
-        query = select(DELIVERIES, _STATUS.label("status"))
+        query = select(DELIVERIES, STATUS.label("status"))
         return query.where(DELIVERIES.c.agency == agency, DELIVERIES.c.first_ms.is_not(None))
 
 
-def _told(row: Any) -> Told:
+def told(row: Any) -> Told:
+    """A row of deliveries, with its status."""
     last = json.loads(row.last) if row.last is not None else None
     return Told((row.first_ms, row.delivery_id), row.status, row.attempts, json.loads(row.request), last)

@@ -24,7 +24,7 @@ def of_request(event: dict[str, Any], appended_ms: int) -> list[Executable]:
     first = func.coalesce(DELIVERIES.c.first_ms, literal(appended_ms, BigInteger))
     values = {"first_ms": first, "requested_ms": appended_ms, "request": _text(data)}
     same = DELIVERIES.c.delivery_id == data["delivery_id"]
-    return [_there(data), DELIVERIES.update().where(same).values(values)]
+    return [_there(data, data["alert"]["release_id"]), DELIVERIES.update().where(same).values(values)]
 
 
 def of_outcome(event: dict[str, Any], partition: int, offset: int, appended_ms: int) -> list[Executable]:
@@ -49,18 +49,18 @@ def of_outcome(event: dict[str, Any], partition: int, offset: int, appended_ms: 
     kept = {"partition": partition, "offset": offset, "delivery_id": data["delivery_id"], "body": _text(outcome)}
     same = DELIVERIES.c.delivery_id == data["delivery_id"]
     return [
-        _there(data),
+        _there(data, data["release_id"]),
         DELIVERIES.update().where(same).values(values),
         DELIVERY_OUTCOMES.insert().values(kept),
     ]
 
 
-def _there(data: dict[str, Any]) -> Executable:
+def _there(data: dict[str, Any], release_id: str) -> Executable:
     """Makes the row, if no record of the other topic has made it."""
-    names = ("delivery_id", "agency", "endpoint")
+    row = {name: data[name] for name in ("delivery_id", "agency", "endpoint")} | {"release_id": release_id}
     same = exists().where(DELIVERIES.c.delivery_id == data["delivery_id"])
-    values = select(*[literal(data[name], Text) for name in names], literal(0, Integer)).where(~same)
-    return DELIVERIES.insert().from_select([*names, "attempts"], values)
+    values = select(*[literal(value, Text) for value in row.values()], literal(0, Integer)).where(~same)
+    return DELIVERIES.insert().from_select([*row, "attempts"], values)
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Executable
 
 from schemas.acknowledgement import AcknowledgementRecorded
 from services.gateway.model.delivery_rows import OUTCOMES, REQUESTS, of_outcome, of_request
-from services.gateway.model.tables import ANNOUNCEMENTS, ANSWERS, EDGE_EVENTS, WINDOWS
+from services.gateway.model.tables import ANNOUNCEMENTS, ANSWERS, EDGE_EVENTS, EVENTS, WINDOWS
 
 INTERNAL = ("announcements", "windows", "acknowledgements", REQUESTS, OUTCOMES)
 """By release or by delivery; the edges `alerts.<agency>` and `receipts.<participant>` are kept event by event."""
@@ -37,16 +37,19 @@ def changes(record: Recorded) -> list[Executable]:
             "withdrawn": event["type"] == "herald.announcement.withdrawn.v1",
             "body": _text(announcement),
         }
-        return _replaced(ANNOUNCEMENTS, row)
+        return [*_replaced(ANNOUNCEMENTS, row), _kept(record, event, announcement["release_id"])]
     if record.topic == "windows":
         window = event["data"]["window"]
-        row = {name: window[name] for name in ("release_id", "lab", "status")} | {"body": _text(window)}
-        return _replaced(WINDOWS, row)
+        row = {name: window[name] for name in ("release_id", "lab", "status", "exercise")}
+        row |= {"changed_ms": record.appended_ms, "body": _text(window)}
+        return [*_replaced(WINDOWS, row), _kept(record, event, window["release_id"])]
     if record.topic == "acknowledgements":
+        event["data"].pop("by", None)
+        kept = _kept(record, event, event["data"]["release_id"])
         if event["type"] != AcknowledgementRecorded.type:
-            return []  # silence
+            return [kept]  # silence
         row = {column.name: event["data"][column.name] for column in ANSWERS.columns}
-        return _replaced(ANSWERS, row)
+        return [*_replaced(ANSWERS, row), kept]
     if record.topic == REQUESTS:
         return of_request(event, record.appended_ms)
     if record.topic == OUTCOMES:
@@ -62,6 +65,20 @@ def changes(record: Recorded) -> list[Executable]:
         "body": record.value.decode(),
     }
     return [EDGE_EVENTS.insert().values(row)]
+
+
+def _kept(record: Recorded, event: dict[str, Any], release_id: str) -> Executable:
+    """The event itself, for the story of its release."""
+    row = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "release_id": release_id,
+        "type": event["type"],
+        "appended_ms": record.appended_ms,
+        "body": _text(event),
+    }
+    return EVENTS.insert().values(row)
 
 
 def _replaced(table: Any, row: dict[str, Any]) -> list[Executable]:

@@ -28,8 +28,25 @@ WINDOWS = Table(
     Column("release_id", String, primary_key=True),
     Column("lab", String, nullable=False),
     Column("status", String, nullable=False),
+    Column("exercise", Boolean, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
+    Index("windows_by_status", "status", "changed_ms"),
 )
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("release_id", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("appended_ms", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("events_by_release", "release_id"),
+)
+"""What became of each release, event by event: its announcements, windows and acknowledgements. Never who answered."""
 
 ANSWERS = Table(
     "answers",
@@ -55,6 +72,7 @@ EDGE_EVENTS = Table(
     Column("appended_ms", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     Index("edge_events_by_release", "topic", "release_id"),
+    Index("edge_events_of_release", "release_id"),
     Index("edge_events_by_event", "topic", "event_id"),
     Index("edge_events_by_id", "topic", "id"),
     Index("edge_events_by_time", "topic", "appended_ms"),
@@ -67,6 +85,7 @@ DELIVERIES = Table(
     Column("delivery_id", String, primary_key=True),
     Column("agency", String, nullable=False),
     Column("endpoint", String, nullable=False),
+    Column("release_id", String, nullable=False),
     # Of `deliveries`: the first and the last request, as Kafka took them, and what the last one says.
     Column("first_ms", BigInteger),
     Column("requested_ms", BigInteger),
@@ -77,6 +96,8 @@ DELIVERIES = Table(
     Column("attempts", Integer, nullable=False),
     Column("last", Text),
     Index("deliveries_by_time", "agency", "first_ms", "delivery_id"),
+    Index("deliveries_by_age", "first_ms", "delivery_id"),
+    Index("deliveries_of_release", "release_id"),
 )
 """One alert on one endpoint. Each column follows one topic, so that it is the same whichever was read first."""
 
