@@ -1,7 +1,7 @@
 """Holds the windows against the statements that they follow from, and against the time that has passed."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.announcement import AnnouncementRevised
@@ -77,11 +77,13 @@ def _moves(announcement: Seen, story: Story, bounds: Bounds) -> bool:
     if not before:
         return True
     if life > before[-1].window.life:
-        # Where it offers nothing, or was taken so late that nothing of it is ahead any more, it is only recorded.
-        said = announcement.data.announcement.statement
-        closes_at = (said.early_access.closes_at if said.early_access else None) or said.trusted_partner_release_at
-        is_ahead = min(closes_at, said.trusted_partner_release_at) > announcement.at + bounds.apart
-        is_offer = said.early_access is not None and is_ahead
+        # Where it offers nothing, no time, or was taken so late that nothing of it is ahead, it is only recorded.
+        said, offer = announcement.data.announcement.statement, announcement.data.announcement.statement.early_access
+        release_at = said.trusted_partner_release_at
+        opens = offer.opens if offer is not None else release_at
+        opens_at = release_at - opens if isinstance(opens, timedelta) else opens
+        closes_at = min(release_at, (offer.closes_at if offer is not None else None) or release_at)
+        is_offer = closes_at > max(opens_at, announcement.at + bounds.apart)
         return bool(is_offer or before[-1].window.reason == "withdrawn")
     return all(one.window.ended_at is None for one in before if one.window.life == life)
 
