@@ -28,6 +28,7 @@ check: $(STAMP) ## types, lint, format, generated files
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.generate --check
 	$(BIN)/python -m services.gateway.door.describe --check
+	$(BIN)/python -m deploy.dashboards --check
 
 # Most tests wait for Kafka: several files at a time, each worker with a broker of its own.
 test: check ## every check, and all tests but the longest
@@ -43,11 +44,12 @@ format: $(STAMP) ## format and sort imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(STAMP) ## write schemas, examples, topics, AsyncAPI, OpenAPI, the page on events and manifests anew
+schemas: $(STAMP) ## write schemas, examples, topics, AsyncAPI, OpenAPI, the page on events, manifests and dashboards
 	$(BIN)/python -m tests.contract.examples
 	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m services.gateway.door.describe
 	$(BIN)/herald registry manifests deploy/registry.yaml > deploy/kubernetes/registry/resources.yaml
+	$(BIN)/python -m deploy.dashboards
 
 lock: $(STAMP) ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -o requirements.lock

@@ -1,4 +1,4 @@
-"""The targets of Prometheus: which processes of `herald up` there are, and where each serves its metrics."""
+"""The targets of Prometheus: which processes of this Herald there are, and where each serves its metrics."""
 
 import json
 from collections.abc import Mapping

@@ -5,7 +5,9 @@ of participants; never a release, a name or an address, and nothing joins a lab 
 from what is real. "Herald's time" is real time unless HERALD_CLOCK__RATE says otherwise.
 """
 
+from itertools import product
 from platform import python_version
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
@@ -13,10 +15,12 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
 from schemas.topics import SERVICES
+from schemas.values import AlertKind, Disposition
 
 BOOLEANS = ("false", "true")
 CAUSES = ("statement", "time", "registry")
 DEAD_LETTER_REASONS = ("undecodable", "undecidable", "output_too_large", "timer", "effect", "registry", "not_json")
+REPLAY_OUTCOMES = ("decided", "failed", "refused", "dropped")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -65,7 +69,7 @@ DEAD_LETTERS_OPEN = gauge(
 )
 REPLAYS = counter(
     "herald_replays_total",
-    "Dead letters given back, by outcome: decided, failed again, refused, dropped.",
+    "Dead letters given back, by outcome: decided, failed, refused, dropped.",
     "outcome",
 )
 TRANSACTIONS = counter("herald_transactions_total", "Transactions, by outcome: committed, aborted.", "outcome")
@@ -268,6 +272,18 @@ SHOWN: dict[str, tuple[MetricWrapperBase, ...]] = {
 }
 """What each process shows: nothing that it does not set, since a zero would be taken for a fact."""
 
+_FROM_ZERO: tuple[tuple[Counter | Histogram, tuple[tuple[str, ...], ...]], ...] = (
+    (DEAD_LETTERS, (DEAD_LETTER_REASONS,)),
+    (REPLAYS, (REPLAY_OUTCOMES,)),
+    (TRANSACTIONS, (("committed", "aborted"),)),
+    (ALERTS, (get_args(AlertKind), BOOLEANS)),
+    (ALERT_LATENCY_SECONDS, (CAUSES, BOOLEANS)),
+    (ALERT_SKEW_SECONDS, (BOOLEANS,)),
+    (ACKNOWLEDGEMENTS, (get_args(Disposition), BOOLEANS, BOOLEANS)),
+)
+"""Counts of few codes, which rules and dashboards look at: they begin with zero, since an increase from nothing is not
+seen. Of what is by id, or by one of many codes, a dashboard's query says that there is none, and sees the first."""
+
 
 def shown_by(process: str, version: str) -> CollectorRegistry:
     """What a process shows on `/metrics`. What rules look at begins with zero: see `first_look`."""
@@ -277,12 +293,7 @@ def shown_by(process: str, version: str) -> CollectorRegistry:
     for metric in SHOWN[process]:
         registry.register(metric)
     BUILD.info({"version": version, "python": python_version()})
-    for reason in DEAD_LETTER_REASONS:
-        DEAD_LETTERS.labels(reason)
-    for outcome in ("committed", "aborted"):
-        TRANSACTIONS.labels(outcome)
-    for exercise in BOOLEANS:
-        ALERT_SKEW_SECONDS.labels(exercise)
-        for cause in CAUSES:
-            ALERT_LATENCY_SECONDS.labels(cause, exercise)
+    for metric, codes in _FROM_ZERO:
+        for values in product(*codes):
+            metric.labels(*values)
     return registry

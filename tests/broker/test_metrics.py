@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.broker.doorway import TLS
 from tests.broker.receivers import SECRET, Hooks
 from tests.broker.test_deployment import send, statement
 from tests.broker.watching import named, needs_prometheus, watching
+from tests.repo.grafana import filled, targets
 from tests.repo.prometheus import needs_promtool, promtool
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -211,3 +213,21 @@ async def test_what_is_measured_leads_to_its_trace_where_there_is_one(deployment
     text = await asyncio.to_thread(read, process, "application/openmetrics-text; version=1.0.0")
     assert f'# {{trace_id="{TRACE}"}}' in text
     assert TRACE not in await asyncio.to_thread(read, process)
+
+
+@needs_prometheus
+async def test_a_dashboards_duration_shows_the_trace_of_what_took_so_long(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    found = {where: target["expr"] for where, target in targets() if target["exemplar"]}
+    expr = filled(found["releases: Time in each hop A"], {"__rate_interval": "5s"})
+    seen: set[str] = set()
+    with watching(tmp_path, factor=12) as watch:
+        watch.show(named(of(deployment)))
+        until = time.monotonic() + 60
+        while seen != {TRACE}:
+            assert time.monotonic() < until, seen
+            now = time.time()
+            answer = await watch.ask("query_exemplars", query=expr, start=str(now - 3600), end=str(now))
+            seen = {one["labels"]["trace_id"] for series in answer for one in series["exemplars"]}
+            await asyncio.sleep(0.2)

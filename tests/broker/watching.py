@@ -148,6 +148,7 @@ def watching(folder: Path, *, factor: int = 1, managed: bool = False) -> Iterato
             f"--config.file={config / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'series'}",
             f"--web.listen-address=127.0.0.1:{port}",
+            "--enable-feature=exemplar-storage",
         ]
     ]
     if manager is not None:

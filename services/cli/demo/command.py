@@ -13,7 +13,7 @@ import typer
 
 from schemas import registry_file
 from schemas.registry import Registry
-from services.cli import session, stack
+from services.cli import session, stack, targets
 from services.cli.demo.channels import Channels
 from services.cli.demo.check import check
 from services.cli.demo.findings import Findings
@@ -107,13 +107,14 @@ async def _played(
 
     session.progress(f"starting six services{' and the door' if door else ''}, each a process of its own")
     services, clock = await _ready(
-        lambda env: stack.supervisor(folder, connection.settings.bootstrap_servers, show, env, own), scenario
+        lambda env: stack.supervisor(folder, connection.settings.bootstrap_servers, show, env, own), scenario, folder
     )
     try:
         async with Player(scenario, FILES, lines, channels, clock, _printer(json_lines)) as player:
             await player.run()
             findings = await check(connection, FILES, player, registry.agencies, door)
     finally:
+        targets.hide(folder)
         await services.stop()
     findings.differences += lines.failures
     findings.differences += [f"a service died: {death}" for death in deaths]
@@ -121,7 +122,7 @@ async def _played(
 
 
 async def _ready(
-    supervisor: Callable[[dict[str, str]], Supervisor], scenario: Scenario
+    supervisor: Callable[[dict[str, str]], Supervisor], scenario: Scenario, folder: Path
 ) -> tuple[Supervisor, SystemClock]:
     """The services, ready, and the clock that they go by: its first day has not begun."""
     seconds = START_SECONDS
@@ -134,9 +135,11 @@ async def _ready(
         }
         services = supervisor(env)
         await services.start()
+        targets.show(folder, services.ports())
         try:
             await stack.wait_ready(services)
         except BaseException:
+            targets.hide(folder)
             await services.stop()
             raise
         late = (datetime.now(UTC) - started_at).total_seconds()

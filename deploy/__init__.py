@@ -1,0 +1,1 @@
+"""What helps to deploy Herald; none of it is in the package."""
