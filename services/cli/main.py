@@ -17,6 +17,7 @@ from services.cli import (
     alerts,
     announce,
     audit,
+    backup,
     credentials,
     dead_letters,
     deliveries,
@@ -49,6 +50,8 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.add_typer(kafka.app, name="kafka")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 registry.app.command("manifests")(manifests.manifests)
 app.add_typer(registry.app, name="registry")
 app.command("provision")(provision.provision)

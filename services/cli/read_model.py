@@ -35,9 +35,8 @@ def rebuild(
 
 async def _rebuild() -> None:
     # Imported here: no other command waits for a database's library.
-    from services.gateway.model.database import empty, migrate, open_database  # noqa: PLC0415
+    from services.gateway.model import database  # noqa: PLC0415
 
-    engine = open_database(session.settings())
-    await migrate(engine)
-    await empty(engine)
+    engine = database.open_database(session.settings())
+    await database.rebuild(engine)
     await engine.dispose()

@@ -16,6 +16,7 @@ from schemas.registry_diff import differences
 from schemas.release import Release
 from schemas.routing import addressed
 from schemas.statement import Known, judge
+from schemas.topics import DOMAIN_RETENTION
 from services.cli import registry_secrets, session
 from services.cli.audited import audited
 from services.cli.kafka_access import AccessError, NotSecured
@@ -28,6 +29,9 @@ from services.kernel.registry_log import in_force, publish, versions
 from services.kernel.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="The registry: labs, agencies, capabilities and policy, as one file.")
+
+REPEATED_AFTER = DOMAIN_RETENTION / 2
+"""The version in force is kept no longer than another: so old, it is written again although nothing changes."""
 
 File = Annotated[Path, typer.Argument(help="The registry, YAML.")]
 Secrets = Annotated[
@@ -160,15 +164,19 @@ async def _apply(file: Path, yes: bool, secrets: bool, as_json: bool) -> None:
             f"{', '.join(gone)} vanished from {file}: who leaves is offboarded first (`herald offboard {gone[0]}`)"
         )
     changes = differences(before, written)
-    after = _following(before, written, SystemClock(settings.clock).now())
+    now = SystemClock(settings.clock).now()
+    after = _following(before, written, now)
     disclosed = await _newly_disclosed(connection, before, after) if before.version else []
-    if not changes and before.version:
+    repeated = not changes and before.applied_at is not None and now - before.applied_at > REPEATED_AFTER
+    if not changes and before.version and not repeated:
         await provision(connection, settings.partitions, before)
         await _access(connection, before)
         session.say(as_json, f"nothing to change: version {before.version} stands", outcome="unchanged")
         return
     for line in changes:
         session.note(f"  {line}")
+    if repeated:
+        session.note(f"  nothing; version {before.version} is repeated, before retention takes it")
     for line in disclosed:
         session.note(f"  would newly disclose {line}")
     if not yes:
@@ -179,7 +187,7 @@ async def _apply(file: Path, yes: bool, secrets: bool, as_json: bool) -> None:
     made = await provision(connection, settings.partitions, after)
     await audited(connection, "registry.apply", f"version {after.version}")
     await _access(connection, after)
-    await publish(connection, after, after.applied_at or SystemClock(settings.clock).now())
+    await publish(connection, after, now)
     line = f"registry version {after.version} is applied; {len(made)} topics made"
     session.say(as_json, line, outcome="applied", version=after.version, topics=made, changes=changes)
 

@@ -24,6 +24,9 @@ DYING_SECONDS = 0.3
 PORT_TRIES = 3
 """A port that was free may be another program's when Kafka takes it, some seconds later: then others are chosen."""
 
+UNFINISHED = "restoring"
+"""Beside the logs while they are being restored: a part of them is none."""
+
 _IN_USE = "Address already in use"
 FULL_BYTES = 1024 * 1024
 """A disk with less room than this is taken for full when the broker has ended."""
@@ -105,6 +108,7 @@ class Broker:
         """
         self._prepare()
         self._same_kind_as_before()
+        self._whole()
         lock = self._locked(progress)
         if lock is None:
             return self._already(port)
@@ -153,6 +157,16 @@ class Broker:
     def _same_kind_as_before(self) -> None:
         if self._secure and self._formatted and not self.is_secure:
             raise EmbeddedError(f"{self.folder} was made without --secure, and stays so; choose another with --data")
+
+    def _whole(self) -> None:
+        """A broker that begins anew in silence would look like a Herald to which nobody has ever said anything."""
+        if (self.folder / UNFINISHED).exists():
+            raise EmbeddedError(f"a restore to {self.folder} was cut short: run `herald restore` again")
+        if self._state.exists() and not self._formatted:
+            raise EmbeddedError(
+                f"a Kafka ran on {self.folder}, and its logs are gone: `herald restore` brings a back-up there; to "
+                "begin anew with nothing, remove that folder"
+            )
 
     @property
     def _formatted(self) -> bool:

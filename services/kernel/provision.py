@@ -1,5 +1,6 @@
 """Makes the topics of the contract, and the genesis record in each state partition."""
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
@@ -9,6 +10,10 @@ from services.kernel.connection import Connection
 
 GENESIS = b"!genesis"
 """Key of the record that says: this state partition was made, and is not lost."""
+
+
+EVERYBODYS = ("registry-versions", "replays")
+"""Inputs that stand there before a service that is new: no sign that it has worked."""
 
 
 class ProvisionError(Exception):
@@ -34,7 +39,8 @@ async def provision(connection: Connection, partitions: int, registry: Registry,
 
     `dry_run`: only says which.
 
-    Raises ProvisionError when a topic stands there with another number of partitions, or cannot be made.
+    Raises ProvisionError when a topic stands there with another number of partitions, cannot be made, or is a
+    state that was lost.
     """
     wanted = {name: (topic, 1 if topic.single else partitions) for topic in TOPICS for name in names(topic, registry)}
     admin = connection.admin()
@@ -49,6 +55,9 @@ async def provision(connection: Connection, partitions: int, registry: Registry,
                     "the number is fixed when a deployment is provisioned"
                 )
         missing = [name for name in wanted if name not in there]
+        for name in missing:
+            if name.startswith("state."):
+                await _check_new(connection, name, {one: wanted[one] for one in wanted.keys() & there.keys()})
         if dry_run:
             return missing
         await _make(connection, admin, {name: wanted[name] for name in missing})
@@ -81,6 +90,36 @@ async def _make(connection: Connection, admin: AIOKafkaAdminClient, wanted: dict
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             raise ProvisionError(f"topic {topic} was not made: {error.__name__} {message[0] if message else ''}")
+
+
+async def _check_new(connection: Connection, state: str, there: dict[str, tuple[Topic, int]]) -> None:
+    """A state topic is made for a service that is new. Made anew, it would have all decided, and told, once more."""
+    service = state.removeprefix("state.")
+    inputs = [
+        TopicPartition(connection.topic(name), partition)
+        for name, (topic, count) in there.items()
+        if service in topic.readers and topic.cleanup == "delete" and name not in EVERYBODYS
+        for partition in range(count)
+    ]
+    if not inputs:
+        return
+    consumer = connection.consumer()
+    try:
+        await consumer.start()
+        ends = await consumer.end_offsets(inputs)
+    finally:
+        await consumer.stop()
+    for source, end in ends.items():
+        if end:
+            raise ProvisionError(state_lost(connection, state, source.topic))
+
+
+def state_lost(connection: Connection, state: str, held: str) -> str:
+    """The one line for people about a state topic that is missing."""
+    return (
+        f"topic {connection.topic(state)} is missing although {held} is there: its state was lost. It is not made "
+        "anew, since everything would be told again: restore a back-up (deploy/runbook.md)"
+    )
 
 
 async def _genesis(connection: Connection, partitions: int, state_topics: set[str]) -> None:

@@ -20,6 +20,7 @@ from services.kernel.effects import Outside
 from services.kernel.health import HealthServer
 from services.kernel.inbox import Item
 from services.kernel.observe import log
+from services.kernel.provision import state_lost
 from services.kernel.registry import LiveRegistry
 from services.kernel.service import Service
 from services.kernel.settings import Settings
@@ -133,6 +134,8 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             await admin.close()
         for name in [*self._inputs, self.service.state_topic, "dead-letters"]:
             topic = self.connection.topic(name)
+            if topic not in known and name == self.service.state_topic:
+                raise NotProvisioned(state_lost(self.connection, name, self.connection.topic(self._inputs[0])))
             if topic not in known:
                 raise NotProvisioned(f"topic {topic} is missing: `herald registry apply FILE` makes it")
             if known[topic] != self.settings.partitions:

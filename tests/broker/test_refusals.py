@@ -6,24 +6,37 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from aiokafka.admin import NewTopic
 
 from services.kernel.connection import Connection
+from services.kernel.provision import ProvisionError, provision
 from tests.broker.deployment import Deployment, Process
 from tests.broker.flow import registry
 from tests.broker.test_deployment import receipts, send, statement
+from tests.repo.runbook import quotes
 
 
-async def recreate(connection: Connection, *names: str, partitions: int = 2) -> None:
-    """Deletes topics and makes them anew, empty."""
+async def delete(connection: Connection, *names: str) -> None:
+    """Deletes topics; returns when they have gone."""
     admin = connection.admin()
     await admin.start()
     try:
-        topics = [connection.topic(name) for name in names]
-        await admin.delete_topics(topics)
-        while set(topics) & set(await admin.list_topics()):
+        topics = set(map(connection.topic, names)) & set(await admin.list_topics())
+        await admin.delete_topics(list(topics))
+        while topics & set(await admin.list_topics()):
             await asyncio.sleep(0.05)
-        await admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics])
+    finally:
+        await admin.close()
+
+
+async def recreate(connection: Connection, *names: str, partitions: int = 2) -> None:
+    """Deletes topics where they are there, and makes them anew, empty."""
+    await delete(connection, *names)
+    admin = connection.admin()
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(connection.topic(name), partitions, 1) for name in names])
     finally:
         await admin.close()
 
@@ -59,8 +72,35 @@ async def test_lost_state_and_a_recreated_topic_are_errors_for_people(kafka: str
             processes[name].kill()
         await recreate(deployment.connection, "state.announcements", "announcements")
         lost, cut = deployment.start("announcements", "windows")
+        assert quotes("*state was lost*")
+        assert quotes("*would go on at offset …*")
         assert "state was lost" in await problem(lost, "no genesis record")
         assert "re-created or cut" in await problem(cut, "would go on at offset")
         assert len(await deployment.events("windows", 2)) == 8
+    finally:
+        deployment.stop()
+
+
+async def test_a_state_topic_that_was_lost_is_not_made_anew_and_that_of_a_new_service_is(
+    kafka: str, tmp_path: Path
+) -> None:
+    deployment = Deployment(kafka, "lost.", tmp_path, partitions=1)
+    try:
+        await deployment.prepare(registry())
+        await send(deployment, "windows", b"{}")
+        await send(deployment, "acks.agency-a", b"{}")
+        lost = ["state.notifier", "state.gateway", "state.deliveries", "deliveries"]
+        await delete(deployment.connection, *lost)
+        for service, held in (("gateway", "lost.acks.agency-a"), ("notifier", "lost.windows")):
+            said = f"topic lost.state.{service} is missing although {held} is there: its state was lost"
+            assert service == "gateway" or quotes(said.replace("lost.", "herald."))
+            with pytest.raises(ProvisionError, match=f"{said}.* restore a back-up"):
+                await provision(deployment.connection, 1, registry())
+            (refuses,) = deployment.start(service)
+            assert await asyncio.to_thread(refuses.popen.wait, 60) == 2
+            assert f"topic lost.state.{service} is missing although" in refuses.log.read_text().splitlines()[-1]
+            await recreate(deployment.connection, f"state.{service}", partitions=1)
+        assert await provision(deployment.connection, 1, registry()) == ["deliveries", "state.deliveries"]
+        assert len(await deployment.read("state.deliveries")) == 1
     finally:
         deployment.stop()

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaConnectionError
 from services.gateway.door.app import door
 from services.gateway.door.guard import MAX_HEADER_BYTES
 from services.gateway.door.protocol import Timely
+from services.gateway.model.database import NewerDatabase
 from services.kernel.health import HealthServer
 from services.kernel.loopback import is_loopback
 from services.kernel.observe import configure, log
@@ -79,6 +80,8 @@ async def serve(settings: Settings) -> None:
         await server.serve()
     finally:
         health.stop()
+    if app.state.failure is not None:
+        raise app.state.failure
     if not server.started:
         raise SettingsError(f"HERALD_DOOR__PORT: cannot listen on {settings.door.host}:{settings.door.port}")
 
@@ -93,6 +96,8 @@ def main() -> None:
         asyncio.run(serve(settings))
     except SettingsError as error:
         sys.exit(_failed(str(error), 2))
+    except NewerDatabase as error:
+        sys.exit(_failed(str(error), 1))
     except KafkaConnectionError as error:
         sys.exit(_failed(f"cannot reach Kafka: {error}", 1))
     except Exception as error:

@@ -83,6 +83,7 @@ def door(settings: Settings) -> FastAPI:
     state.spans = spans
     connection, engine = Connection(settings.kafka), open_database(settings)
     state.stopping = asyncio.Event()
+    state.failure = None
     state.directory = Directory(connection)
     state.projector = Projector(connection, engine, settings.partitions, lambda: state.directory.registry)
     state.reading = Reading(engine)
@@ -99,9 +100,13 @@ def door(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await migrate(engine)
-        await writer.start()
-        await state.edge.start()
+        try:
+            await migrate(engine)
+            await writer.start()
+            await state.edge.start()
+        except Exception as error:
+            state.failure = error  # the server would only say that it does not start
+            raise
         tasks = [asyncio.create_task(state.directory.run())]
         await state.directory.ready.wait()
         tasks.append(asyncio.create_task(state.projector.run()))

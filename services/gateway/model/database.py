@@ -5,7 +5,9 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.gateway.model.tables import METADATA
@@ -30,10 +32,25 @@ def open_database(settings: Settings) -> AsyncEngine:
     return engine
 
 
+class NewerDatabase(Exception):
+    """A later version of Herald has made the tables; one line for people."""
+
+
 async def migrate(engine: AsyncEngine) -> None:
-    """Brings the tables to what this version expects."""
+    """Brings the tables to what this version expects. Raises NewerDatabase."""
     async with engine.begin() as connection:
         await connection.run_sync(_upgrade)
+
+
+async def rebuild(engine: AsyncEngine) -> None:
+    """Forgets everything, so that it is projected anew; tables of a later version give way to this one's."""
+    try:
+        await migrate(engine)
+    except NewerDatabase:
+        async with engine.begin() as connection:
+            await connection.run_sync(_drop)
+            await connection.run_sync(_upgrade)
+    await empty(engine)
 
 
 async def empty(engine: AsyncEngine) -> None:
@@ -57,7 +74,20 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in known:
+        raise NewerDatabase(
+            f"the read model's tables are of a later version of Herald (revision {found}): "
+            "`herald read-model rebuild` of this version makes them anew"
+        )
     command.upgrade(config, "head")
+
+
+def _drop(connection: Connection) -> None:
+    there = MetaData()
+    there.reflect(connection)
+    there.drop_all(connection)
 
 
 def _write_ahead(connection: Any, _: Any) -> None:

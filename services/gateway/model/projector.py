@@ -1,6 +1,7 @@
 """Projects topics into the database, each record once: its rows and its position change in one transaction."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,11 +19,22 @@ from services.kernel.observe import log
 
 WAIT_MS = 500
 AGAIN_SECONDS = 1.0
+LOOK_SECONDS = 3.0
+"""How soon a door that runs notices that its database was emptied."""
+
 OVERTAKEN_SECONDS = 0.1
 
 
 class Overtaken(Exception):
     """Another process on the same database has projected these records already."""
+
+
+class GoneBack(Exception):
+    """The database knows less than it did: somebody has emptied it, or has restored an earlier copy."""
+
+
+class Ahead(Exception):
+    """The database has read more than a topic holds: topics were restored, or re-created. One line for people."""
 
 
 class Projector:
@@ -50,6 +62,13 @@ class Projector:
                 except Overtaken:
                     await self._tell()  # it is there, whoever has written it
                     await asyncio.sleep(OVERTAKEN_SECONDS)
+                except GoneBack:
+                    self.problem = "the read model is being made anew"
+                    log.info("read_model_has_gone_back")
+                except Ahead as error:
+                    self.problem = str(error)
+                    log.error("read_model_is_ahead", problem=self.problem)
+                    await asyncio.sleep(AGAIN_SECONDS)
                 except (KafkaError, SQLAlchemyError, OSError) as error:
                     self.problem = f"{type(error).__name__}: projecting is tried again"
                     log.error("projection_fails", error=repr(error))
@@ -68,6 +87,7 @@ class Projector:
     async def _follow(self) -> None:
         """From the database's positions on, until something goes wrong."""
         followed: set[str] = set()
+        look_at = time.monotonic() + LOOK_SECONDS
         while True:
             wanted = self._topics()
             if wanted != followed:
@@ -76,6 +96,9 @@ class Projector:
             ends = await self._consumer.end_offsets(list(self._next)) if self.problem else {}
             for source, records in (await self._consumer.getmany(timeout_ms=WAIT_MS)).items():
                 await self._apply(source, records)
+            if time.monotonic() > look_at:  # where nothing new comes, nothing else would tell
+                await self._check_not_gone_back()
+                look_at = time.monotonic() + LOOK_SECONDS
             # Positions, not records: what is left of the log may be markers.
             if self.problem and all([await self._consumer.position(s) >= end for s, end in ends.items()]):
                 self.problem = None
@@ -97,8 +120,22 @@ class Projector:
         firsts = await self._consumer.beginning_offsets(sources)
         async with self._engine.begin() as database:
             self._next = {source: await self._position(database, source, firsts[source]) for source in sources}
+        ends = await self._consumer.end_offsets(sources)  # after the positions: another door may just have moved them
+        for source, position in self._next.items():
+            if position > ends[source]:
+                raise Ahead(
+                    f"the read model has read {source.topic}/{source.partition} up to {position}, and it holds "
+                    f"{ends[source]}: it was restored or re-created. `herald read-model rebuild` makes it anew"
+                )
         for source, position in self._next.items():
             self._consumer.seek(source, max(position, firsts[source]))
+
+    async def _check_not_gone_back(self) -> None:
+        async with self._engine.connect() as database:
+            kept = {(row.topic, row.partition): row.next for row in await database.execute(select(POSITIONS))}
+        for source, following in self._next.items():
+            if kept.get((self._connection.logical(source.topic), source.partition), -1) < following:
+                raise GoneBack
 
     async def _position(self, database: AsyncConnection, source: TopicPartition, first: int) -> int:
         key = (POSITIONS.c.topic == self._connection.logical(source.topic), POSITIONS.c.partition == source.partition)
