@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from schemas.registry import Registry
 from schemas.topics import SERVICES, TOPICS, Topic
+from schemas.watchdog import AGENCY, LAB, RESERVED
 
 Resource = Literal["topic", "group", "transactional-id", "cluster"]
 Match = Literal["literal", "prefixed"]
@@ -19,6 +20,7 @@ Operation = Literal["all", "read", "write", "create", "describe", "alter", "othe
 SERVICE_OWNER = "service."
 OPERATOR = "service.operator"
 DOOR = "service.door"
+WATCHDOG = "service.watchdog"
 AUDIT = "service.audit"
 CLUSTER = "kafka-cluster"
 
@@ -83,14 +85,18 @@ def spent(user: str) -> Acl:
 
 
 def plan(registry: Registry, prefix: str = "herald.") -> dict[str, tuple[Grant, ...]]:
-    """The grants of every owner. `prefix` stands before the names of topics, groups and transactional ids."""
-    labs = {lab: _participant("lab", lab, prefix) for lab in registry.labs}
+    """The grants of every owner. `prefix` stands before the names of topics, groups and transactional ids.
+
+    The watchdog's lab and agency own nothing: its process speaks as both, and nobody else does.
+    """
+    labs = {lab: _participant("lab", lab, prefix) for lab in registry.labs if lab not in RESERVED}
     agencies = {
         agency: (*_participant("agency", agency, prefix), Grant("group", f"{prefix}{agency}.", "prefixed", _READ))
         for agency in registry.agencies
+        if agency not in RESERVED
     }
     services = {SERVICE_OWNER + service: _service(service, registry, prefix) for service in SERVICES}
-    others = {DOOR: _door(registry, prefix), AUDIT: _audit(registry, prefix)}
+    others = {DOOR: _door(registry, prefix), WATCHDOG: _watchdog(prefix), AUDIT: _audit(registry, prefix)}
     return labs | agencies | services | others | {OPERATOR: _operator(registry, prefix)}
 
 
@@ -116,7 +122,7 @@ def granted(user: str, grants: Iterable[Grant]) -> set[Acl]:
 
 
 def _participant(role: str, name: str, prefix: str) -> tuple[Grant, ...]:
-    own = [topic for topic in TOPICS if f"{{{role}}}" in topic.name or "{participant}" in topic.name]
+    own = [t for t in TOPICS if f"{{{role}}}" in t.name or "{participant}" in t.name or "{" not in t.name]
     return tuple(_on_topics(role, ((topic, prefix + _filled(topic, name)) for topic in own)))
 
 
@@ -162,6 +168,18 @@ def _door(registry: Registry, prefix: str) -> tuple[Grant, ...]:
 def _is_followed(topic: Topic) -> bool:
     """Whether the door has to do with it: itself, or as what a service's group reads."""
     return bool(_operations("door", topic)) or bool({*topic.readers} & {*SERVICES})
+
+
+def _watchdog(prefix: str) -> tuple[Grant, ...]:
+    """Speaks as its own lab and its own agency, and as no other; which of several is on duty, its group says."""
+    own = tuple(_on_topics("watchdog", ((t, prefix + t.name) for t in TOPICS if "watchdog" in t.writers)))
+    names = {grant.name for grant in own}
+    spoken_as = (*_participant("lab", LAB, prefix), *_participant("agency", AGENCY, prefix))
+    return (
+        *(grant for grant in spoken_as if grant.name not in names),
+        *own,
+        Grant("group", f"{prefix}watchdog", "literal", _READ),
+    )
 
 
 def _operator(registry: Registry, prefix: str) -> tuple[Grant, ...]:
@@ -210,9 +228,12 @@ def _names(topic: Topic, registry: Registry, service: str, receipts_to: str | No
     Who was offboarded counts: a lab's windows run on to their end, and an agency is told that it is addressed no more.
     Whether it was a lab or an agency is not known any more; a grant on a topic that never was harms nobody.
     """
+    # Through the door nobody speaks as the watchdog, or looks at what it was told.
+    hidden = RESERVED if service == "door" else frozenset()
     gone = list(registry.offboarded)
-    labs, agencies = [*registry.labs, *gone], [*registry.agencies, *gone]
-    participants = {"lab": labs, "agency": agencies, None: [*registry.labs, *registry.agencies, *gone]}[receipts_to]
+    labs = [*(lab for lab in registry.labs if lab not in hidden), *gone]
+    agencies = [*(agency for agency in registry.agencies if agency not in hidden), *gone]
+    participants = {"lab": labs, "agency": agencies, None: list(dict.fromkeys([*labs, *agencies]))}[receipts_to]
     by_placeholder = {"{lab}": labs, "{agency}": agencies, "{participant}": participants, "{service}": [service]}
     values = next((values for placeholder, values in by_placeholder.items() if placeholder in topic.name), [""])
     return [_filled(topic, value) for value in values]

@@ -13,6 +13,7 @@ from schemas.explain import explain
 from schemas.notice import Refused
 from schemas.publisher import Publisher
 from schemas.registry import RegistryFile
+from schemas.watchdog import RESERVED, enrolled
 from schemas.yaml_file import FileError, read, with_lines
 
 _OFTENEST = timedelta(days=1)
@@ -38,7 +39,7 @@ def located(text: str, problems: Iterable[tuple[str, str]]) -> FileError:
 
 
 def _check(registry: RegistryFile, offboarded: frozenset[str]) -> list[Refused]:
-    problems = []
+    problems = [*_reserved(registry)]
     for name in sorted(registry.labs.keys() & registry.agencies.keys()):
         problems.append(_problem(f"agencies.{name}", "is a lab's id too; ids are unique across both"))
     for kind, names in (("labs", registry.labs), ("agencies", registry.agencies)):
@@ -65,6 +66,17 @@ def _check(registry: RegistryFile, offboarded: frozenset[str]) -> list[Refused]:
                     problems.append(_problem(f"{where}.interests.{field}", f"{one} is unknown; {hint}"))
     problems += _drills(registry)
     return problems + [_problem(field, said) for field, said in faults(registry)]
+
+
+def _reserved(registry: RegistryFile) -> Iterator[Refused]:
+    """A file may hold what `registry show` shows of the watchdog, and nothing else under its ids."""
+    own = enrolled(RegistryFile())
+    for kind, written, ours in (("labs", registry.labs, own.labs), ("agencies", registry.agencies, own.agencies)):
+        for name in sorted(written.keys() & RESERVED):
+            if written[name] != ours.get(name):
+                yield _problem(
+                    f"{kind}.{name}", "is Herald's own, and added by itself: leave it out, or choose another id"
+                )
 
 
 def _drills(registry: RegistryFile) -> Iterator[Refused]:

@@ -34,6 +34,7 @@ from schemas.delivery import (
     NoticeSettled,
 )
 from schemas.envelope import Data
+from schemas.heartbeat import HeartbeatBeat
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
 from schemas.registry import Registry
 from schemas.release import ReleaseAnnounced, ReleaseWithdrawn
@@ -54,6 +55,7 @@ SERVICES: tuple[Service, ...] = ("gateway", "announcements", "windows", "notifie
 DOMAIN_RETENTION = timedelta(days=400)
 EDGE_RETENTION = timedelta(days=90)
 DEAD_LETTER_RETENTION = timedelta(days=30)
+HEARTBEAT_RETENTION = timedelta(days=7)
 EDGE_BYTES = 512 * 1024
 INTERNAL_BYTES = 1024 * 1024
 STATE_BYTES = 4 * 1024 * 1024
@@ -257,6 +259,18 @@ TOPICS: tuple[Topic, ...] = (
         ("door", "operator", "audit"),
         ("operator",),
         (AccessAudited,),
+    ),
+    Topic(
+        "heartbeat",
+        "a sign of life a minute, and when a release last went the whole way: quiet is not the same as broken",
+        "heartbeat",
+        True,
+        "delete",
+        HEARTBEAT_RETENTION,
+        EDGE_BYTES,
+        ("watchdog",),
+        ("agency", "door", "watchdog"),
+        (HeartbeatBeat,),
     ),
     Topic(
         "state.{service}",

@@ -15,6 +15,7 @@ from schemas.delivery import DeliveryRequested, delivery_id, tellable
 from schemas.registry import Agency, Registry
 from schemas.release import Audience, EarlyAccess, Model, Release
 from schemas.tiers import first
+from schemas.watchdog import AGENCY
 from services.cli.endpoints import nearest
 from services.kernel.settings import SettingsError
 
@@ -58,7 +59,7 @@ def lab_of(registry: Registry) -> str:
 
 def taking_part(registry: Registry, named: Collection[str]) -> tuple[str, ...]:
     """The agencies of a drill: those named, or all that take part in drills. Raises SettingsError."""
-    willing = tuple(sorted(name for name, agency in registry.agencies.items() if agency.exercises))
+    willing = tuple(sorted(name for name, one in registry.agencies.items() if one.exercises and name != AGENCY))
     for name in named:
         if name not in registry.agencies:
             raise SettingsError(f"--agency {name}: there is no such agency{nearest(name, registry.agencies)}")

@@ -14,6 +14,7 @@ from schemas import registry_file
 from schemas.access import Grant, plan
 from schemas.registry import Registry
 from schemas.topics import TOPICS
+from schemas.watchdog import enrolled
 from services.cli import session
 from services.kernel.provision import names
 from services.kernel.settings import Settings, SettingsError, load
@@ -43,7 +44,9 @@ def manifests(
     text, settings = file.read_text(encoding="utf-8"), load()
     stated = registry_file.load(text, frozenset(gone or ()))
     # When somebody was offboarded is Kafka's to know; that it was is all that the plan asks.
-    registry = Registry(**dict(stated), offboarded=dict.fromkeys(gone or (), datetime(2000, 1, 1, tzinfo=UTC)))
+    registry = Registry(
+        **dict(enrolled(stated)), offboarded=dict.fromkeys(gone or (), datetime(2000, 1, 1, tzinfo=UTC))
+    )
     made = [*topics(registry, settings, cluster), *users(registry, settings.kafka.topic_prefix, cluster)]
     for name in [one["metadata"]["name"] for one in made]:
         if not _NAME.fullmatch(name):

@@ -9,6 +9,7 @@ import typer
 from aiokafka import TopicPartition
 
 from schemas.registry import Registry
+from schemas.watchdog import RESERVED
 from services.cli import session
 from services.cli.audited import audited
 from services.cli.credentials import end, of_owner
@@ -50,6 +51,8 @@ async def _offboard(participant: str, yes: bool, as_json: bool) -> None:
         line = f"{participant} was offboarded before{_listed(revoked)}"
         session.say(as_json, line, participant=participant, outcome="unchanged", revoked=revoked)
         return
+    if participant in RESERVED:
+        raise SettingsError(f"{participant} is Herald's own: stop the watchdog's process where it is not wanted")
     if participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
     if not yes:

@@ -17,6 +17,7 @@ from schemas.release import Release
 from schemas.routing import addressed
 from schemas.statement import Known, judge
 from schemas.topics import DOMAIN_RETENTION
+from schemas.watchdog import enrolled
 from services.cli import registry_secrets, session
 from services.cli.audited import audited
 from services.cli.kafka_access import AccessError, NotSecured
@@ -62,6 +63,8 @@ def apply(
     as_json: session.Json = False,
 ) -> None:
     """Apply a registry file: shows what changes and what it would newly disclose, makes topics, then writes a version.
+
+    The watchdog's lab and agency, which are Herald's own, are added to what the file states.
 
     Example: herald registry apply deploy/registry.yaml --yes
     """
@@ -157,7 +160,7 @@ async def _apply(file: Path, yes: bool, secrets: bool, as_json: bool) -> None:
     settings = session.settings()
     connection = session.connect(settings)
     before = await in_force(connection)
-    written = _loaded(file, secrets, frozenset(before.offboarded))
+    written = enrolled(_loaded(file, secrets, frozenset(before.offboarded)))
     gone = sorted((before.labs.keys() - written.labs.keys()) | (before.agencies.keys() - written.agencies.keys()))
     if gone:
         raise SettingsError(

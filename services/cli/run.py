@@ -8,7 +8,7 @@ import typer
 
 from schemas.topics import SERVICES
 
-ServiceName = StrEnum("ServiceName", {name.upper(): name for name in SERVICES})  # type: ignore[misc]
+ServiceName = StrEnum("ServiceName", {name.upper(): name for name in (*SERVICES, "watchdog")})  # type: ignore[misc]
 
 
 def run(service: Annotated[ServiceName, typer.Argument(help="Which one.")]) -> None:
@@ -16,6 +16,10 @@ def run(service: Annotated[ServiceName, typer.Argument(help="Which one.")]) -> N
 
     Example: HERALD_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 herald run windows
     """
+    app = import_module(f"services.{service.value}.app")
+    if service.value == "watchdog":
+        app.main()
+        return
     from services.kernel.process import main  # noqa: PLC0415 - other commands start quicker without it
 
-    main(import_module(f"services.{service.value}.app").SERVICE)
+    main(app.SERVICE)

@@ -21,8 +21,10 @@ FOLDER = "credentials"
 DOOR = "door"
 
 
-def environments(connection: Connection, registry: Registry, broker: Broker, data: Path) -> dict[str, dict[str, str]]:
-    """What tells each service and the door who they are; users, files and the access list are made to fit.
+def environments(
+    connection: Connection, registry: Registry, broker: Broker, data: Path, *others: str
+) -> dict[str, dict[str, str]]:
+    """What tells each service, the door and `others` who they are; users, files and the access list are made to fit.
 
     Call it from a thread of its own. Raises AccessError and AuditError.
     """
@@ -32,7 +34,7 @@ def environments(connection: Connection, registry: Registry, broker: Broker, dat
     ever = users | {acl.user for acl in access.acls()}
     folder = data.absolute() / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    owners = [SERVICE_OWNER + name for name in (*SERVICES, DOOR)]
+    owners = [SERVICE_OWNER + name for name in (*SERVICES, DOOR, *others)]
     kept = {owner: user for owner in owners if (user := _kept(owner, users, folder)) is not None}
     new = asyncio.run(_numbered(connection, [owner for owner in owners if owner not in kept], ever))
     for owner, user in new.items():

@@ -73,16 +73,16 @@ def supervisor(
     env: Mapping[str, str],
     own: Mapping[str, Mapping[str, str]],
 ) -> Supervisor:
-    """Every service, not yet started, and the HTTP door where it has an environment of its own beside the shared."""
+    """Every service, not yet started; the HTTP door and the watchdog where they have an environment of their own."""
     shared = {
         "HERALD_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
         "HERALD_DATA": str(data.absolute()),
         "HERALD_LOG_FORMAT": "json",
         **env,
     }
-    modules = {name: f"services.{name}" for name in SERVICES} | (
-        {"door": "services.gateway.door"} if "door" in own else {}
-    )
+    others = {"door": "services.gateway.door", "watchdog": "services.watchdog"}
+    modules: dict[str, str] = {name: f"services.{name}" for name in SERVICES}
+    modules |= {name: module for name, module in others.items() if name in own}
     programs = [
         Program(name, [sys.executable, "-m", module], {**shared, **own.get(name, {})})
         for name, module in modules.items()

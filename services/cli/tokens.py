@@ -8,6 +8,7 @@ import typer
 
 from schemas.credential import OPERATORS, Role, Scope
 from schemas.values import rfc3339
+from schemas.watchdog import RESERVED
 from services.cli import door, session
 from services.cli.audited import audited
 from services.cli.exchange import NO_ANSWER, REFUSED, Outcome
@@ -124,6 +125,8 @@ async def _check(connection: Connection, participant: str, scope: Scope | None) 
     registry = await in_force(connection)
     if participant not in {*registry.labs, *registry.agencies}:
         raise SettingsError(f"{participant} is no lab and no agency of the registry: `herald registry show` lists them")
+    if participant in RESERVED:
+        raise SettingsError(f"{participant} is Herald's own: nobody speaks for it through the door")
     if scope == "calendar" and participant not in registry.agencies:
         raise SettingsError(f"--scope calendar: {participant} is a lab; a calendar is an agency's")
 

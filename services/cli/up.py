@@ -53,11 +53,11 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
     made = await provision(connection, settings.partitions, registry)
     if made:
         session.note(f"made {len(made)} topics")
-    own: dict[str, dict[str, str]] = {"door": {}}
+    own: dict[str, dict[str, str]] = {"door": {}, "watchdog": {}}
     if kafka.secured is not None:
         from services.cli.service_users import environments  # noqa: PLC0415 - keeps other commands quick
 
-        own = await asyncio.to_thread(environments, connection, registry, kafka.secured, data)
+        own = await asyncio.to_thread(environments, connection, registry, kafka.secured, data, "watchdog")
 
     def show(happened: Happened) -> None:
         line = f"{happened.name} {happened.what}: {happened.detail}"

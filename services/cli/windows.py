@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+from schemas.watchdog import LAB
 from services.cli import reading, session
 from services.kernel.connection import Connection
 
@@ -11,7 +12,7 @@ _ORDER = {"open": 0, "scheduled": 1, "not-offered": 2, "closed": 3, "withdrawn":
 
 
 def windows(as_json: session.Json = False) -> None:
-    """Show every window as it stands: open ones first, then by the next transition.
+    """Show every window as it stands, but the watchdog's own: open ones first, then by the next transition.
 
     Example: herald windows --json
     """
@@ -25,7 +26,7 @@ def windows(as_json: session.Json = False) -> None:
 
 
 async def _windows() -> list[dict[str, Any]]:
-    found = await latest(session.connect(session.settings()))
+    found = [w for w in await latest(session.connect(session.settings())) if w["lab"] != LAB]
     return sorted(found, key=lambda w: (_ORDER[w["status"]], w.get("opens_at") or "", w["release_id"]))
 
 

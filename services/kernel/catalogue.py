@@ -217,6 +217,13 @@ TOKEN_EXPIRY = gauge(
     "participant",
 )
 
+WATCHDOG_LAST_SUCCESS = gauge(
+    "herald_watchdog_last_success_timestamp_seconds",
+    "When a release of the watchdog last went the whole way; until one has, when it began to watch.",
+)
+WATCHDOG_ROUND_SECONDS = gauge("herald_watchdog_round_seconds", "How long the last whole round of the watchdog took.")
+HEARTBEAT = gauge("herald_heartbeat_timestamp_seconds", "When the last heartbeat was written.")
+
 _EVERYWHERE: tuple[MetricWrapperBase, ...] = (BUILD, READY, CERTIFICATE_EXPIRY)
 _SHARDED: tuple[MetricWrapperBase, ...] = (
     CONSUMED,
@@ -266,6 +273,7 @@ _OWN: dict[str, tuple[MetricWrapperBase, ...]] = {
     ),
     "acknowledgements": (ACKNOWLEDGEMENTS, OVERDUE, ANSWERS_AWAITED),
     "door": (REGISTRY_VERSION, TOKEN_EXPIRY),
+    "watchdog": (WATCHDOG_LAST_SUCCESS, WATCHDOG_ROUND_SECONDS, HEARTBEAT),
 }
 SHOWN: dict[str, tuple[MetricWrapperBase, ...]] = {
     process: (*_EVERYWHERE, *(_SHARDED if process in SERVICES else ()), *own) for process, own in _OWN.items()

@@ -1,13 +1,13 @@
 """Settings by environment: `HERALD_…`, nested with two underscores (`HERALD_KAFKA__BOOTSTRAP_SERVERS`)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.values import Instant
+from schemas.values import Duration, Instant
 from services.kernel.loopback import is_loopback
 
 
@@ -86,6 +86,18 @@ class DeliverySettings(BaseModel):
     at_once: int = Field(default=512, ge=1, le=10_000, description="attempts of one process, at the same time")
 
 
+def _seconds(value: Any) -> Any:
+    return f"PT{value}S" if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit() else value
+
+
+class WatchdogSettings(BaseModel):
+    """The watchdog."""
+
+    every: Annotated[Duration, BeforeValidator(_seconds)] = Field(
+        default=timedelta(minutes=5), ge=timedelta(seconds=1), description="how often its release goes the whole way"
+    )
+
+
 class Settings(BaseSettings):
     """What all services and the command line share."""
 
@@ -95,6 +107,7 @@ class Settings(BaseSettings):
     clock: ClockSettings = ClockSettings()
     door: DoorSettings = DoorSettings()
     deliveries: DeliverySettings = DeliverySettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     partitions: int = Field(default=6, ge=1, le=1024, description="of internal topics; fixed when provisioned")
     data: Path = Field(default=Path(".herald"), description="data directory of the embedded Kafka and of `herald up`")
     http_host: str = Field(default="127.0.0.1", description="where metrics and health are served")

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from schemas.envelope import encode
+from schemas.heartbeat import HeartbeatBeat
 from services.embedded.ports import free
 from services.kernel.credential_log import Token, issue, issued, revoke
 from tests.broker.deployment import Deployment
@@ -23,6 +25,7 @@ from tests.broker.doorway import DAY, Door, opened
 from tests.broker.flow import AGENCIES, registry, release
 from tests.broker.test_embedded import herald
 
+ASKING = "/v1/alerts/stream?heartbeat=true"
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 
@@ -287,6 +290,40 @@ async def test_a_stream_resumes_behind_the_last_event_through_kill_9_of_the_door
     got += await _streamed(door, got[-1][0], len(wanted) - len(got))
     assert [event_id for _, event_id in got] == [one["id"] for one in wanted]
     assert {one["data"]["release_id"] for one in wanted} >= set(ids)
+
+
+async def test_a_stream_has_heartbeats_for_whoever_asks_the_last_one_at_once(door: Door) -> None:
+    connection, now = door.deployment.connection, datetime.now(UTC)
+    producer = connection.producer()
+    await producer.start()
+
+    async def beat(number: int) -> str:
+        data = HeartbeatBeat(beat_at=now + timedelta(minutes=number), next_by=now + timedelta(minutes=number + 3))
+        event = data.stamped(cause=str(number), ordinal=0, source="/services/watchdog", time=now)
+        await producer.send_and_wait(connection.topic("heartbeat"), encode(event), partition=0)
+        return encode(event).decode()
+
+    async def heartbeats(found: httpx.Response) -> AsyncIterator[str]:
+        lines: list[str] = []
+        async for line in found.aiter_lines():
+            lines.append(line)
+            if line.startswith("data: ") and lines[-2] == f"event: {HeartbeatBeat.type}":
+                assert not lines[-3].startswith("id:")
+                yield line.removeprefix("data: ")
+
+    await beat(1)
+    last = await beat(2)
+    alerts = len(await door.deployment.read("alerts.agency-c"))
+    try:
+        async with door.client("agency-c") as client, client.stream("GET", ASKING) as answer:
+            coming = heartbeats(answer)
+            while await anext(coming) != last:
+                pass
+            following = await beat(3)
+            assert await anext(coming) == following
+    finally:
+        await producer.stop()
+    assert [event for _, event in await _streamed(door, None, alerts) if event == json.loads(following)["id"]] == []
 
 
 async def _streamed(door: Door, after: str | None, count: int) -> list[tuple[str, str]]:

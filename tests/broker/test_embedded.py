@@ -195,7 +195,7 @@ def test_herald_up_restarts_what_dies_refuses_a_second_and_leaves_nothing_behind
                 pids[said["name"]] = int(said["detail"].split("pid ")[1].rstrip(")"))
             if said["what"] == "ready":
                 break
-        assert pids.keys() == {*SERVICES, "door"}, (tmp_path / "up.log").read_text()
+        assert pids.keys() == {*SERVICES, "door", "watchdog"}, (tmp_path / "up.log").read_text()
         assert {one["labels"]["service"]: one["targets"] for one in targets(tmp_path)} == addresses
         second = herald("up", "--data", str(tmp_path))
         assert second.returncode == 1

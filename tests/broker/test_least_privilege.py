@@ -55,16 +55,17 @@ TOPICS = (
     "alerts.cisa alerts.cisa-ics alerts.treasury "
     "receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics receipts.treasury "
     "releases acks announcements windows alerts acknowledgements reminders deliveries delivery-outcomes dead-letters "
-    "replays registry registry-versions credentials audit "
+    "replays registry registry-versions credentials audit heartbeat "
+    "releases.watchdog acks.watchdog-desk alerts.watchdog-desk receipts.watchdog receipts.watchdog-desk "
     "state.gateway state.announcements state.windows state.notifier state.deliveries state.acknowledgements"
 )
 
 READS = {
     "aurora-labs": "receipts.aurora-labs",
-    "cisa": "alerts.cisa receipts.cisa",
-    "cisa-ics": "alerts.cisa-ics receipts.cisa-ics",
+    "cisa": "alerts.cisa receipts.cisa heartbeat",
+    "cisa-ics": "alerts.cisa-ics receipts.cisa-ics heartbeat",
     "service.gateway": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury "
-    "registry-versions replays state.gateway",
+    "releases.watchdog acks.watchdog-desk registry-versions replays state.gateway",
     "service.announcements": "releases registry-versions replays state.announcements",
     "service.windows": "announcements registry-versions replays state.windows",
     "service.notifier": "windows reminders acknowledgements delivery-outcomes registry-versions replays state.notifier",
@@ -72,12 +73,14 @@ READS = {
     "service.acknowledgements": "acks alerts windows replays state.acknowledgements",
     "service.door": "alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa "
     "receipts.cisa-ics receipts.treasury announcements windows acknowledgements deliveries delivery-outcomes "
-    "registry-versions credentials dead-letters state.gateway state.announcements state.windows state.notifier "
-    "state.deliveries state.acknowledgements",
+    "registry-versions credentials heartbeat dead-letters state.gateway state.announcements state.windows "
+    "state.notifier state.deliveries state.acknowledgements",
+    "service.watchdog": "alerts.watchdog-desk receipts.watchdog receipts.watchdog-desk heartbeat",
     "service.audit": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury alerts.cisa "
     "alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics "
     "receipts.treasury releases acks announcements windows alerts acknowledgements reminders deliveries "
-    "delivery-outcomes registry-versions",
+    "delivery-outcomes registry-versions releases.watchdog acks.watchdog-desk alerts.watchdog-desk receipts.watchdog "
+    "receipts.watchdog-desk",
     "service.operator": "dead-letters windows alerts acknowledgements deliveries delivery-outcomes registry "
     "registry-versions receipts.basalt-ai credentials "
     "audit state.gateway state.announcements state.windows state.notifier state.deliveries "
@@ -88,16 +91,18 @@ WRITES = {
     "cisa": "acks.cisa",
     "cisa-ics": "acks.cisa-ics",
     "service.gateway": "releases acks receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics "
-    "receipts.treasury dead-letters state.gateway",
-    "service.announcements": "announcements receipts.aurora-labs receipts.basalt-ai dead-letters state.announcements",
+    "receipts.treasury receipts.watchdog receipts.watchdog-desk dead-letters state.gateway",
+    "service.announcements": "announcements receipts.aurora-labs receipts.basalt-ai receipts.watchdog dead-letters "
+    "state.announcements",
     "service.windows": "windows dead-letters state.windows",
     "service.notifier": "alerts alerts.cisa alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai "
-    "deliveries dead-letters state.notifier",
+    "alerts.watchdog-desk receipts.watchdog deliveries dead-letters state.notifier",
     "service.deliveries": "deliveries delivery-outcomes dead-letters state.deliveries",
     "service.acknowledgements": "acknowledgements reminders receipts.cisa receipts.cisa-ics receipts.treasury "
-    "dead-letters state.acknowledgements",
+    "receipts.watchdog-desk dead-letters state.acknowledgements",
     "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury deliveries audit "
     "credentials replays",
+    "service.watchdog": "releases.watchdog acks.watchdog-desk heartbeat",
     "service.audit": "audit",
     "service.operator": "releases.basalt-ai deliveries replays registry registry-versions credentials audit "
     "state.gateway state.announcements state.windows state.notifier state.deliveries state.acknowledgements",
@@ -107,11 +112,11 @@ SEES = {"service.door": "releases acks alerts reminders"}
 
 SERVICES = ("gateway", "announcements", "windows", "notifier", "deliveries", "acknowledgements")
 GROUPS = [
-    *[f"herald.{service}" for service in SERVICES],
+    *[f"herald.{service}" for service in (*SERVICES, "watchdog")],
     *["herald.cisa.desk", "herald.cisa-ics.desk", "herald.aurora-labs.ci", "herald.cisa", "cisa.desk", "desk"],
 ]
 MAY_GROUP = {"cisa": {"herald.cisa.desk"}, "cisa-ics": {"herald.cisa-ics.desk"}} | {
-    f"service.{service}": {f"herald.{service}"} for service in SERVICES
+    f"service.{service}": {f"herald.{service}"} for service in (*SERVICES, "watchdog")
 }
 TRANSACTIONS = [*[f"herald.{service}-0" for service in SERVICES], "herald.registry", "herald.cisa-0", "cisa.1"]
 MAY_TRANSACT = {f"service.{service}": {f"herald.{service}-0"} for service in SERVICES} | {
@@ -208,7 +213,7 @@ def carried(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """One release through all services, each as its own user, to an agency and back; then they have ended."""
     deployment = secured.deployment("cisa.1")
     try:
-        secured.start(deployment, *SERVICES)
+        secured.start(deployment, *SERVICES, "watchdog")
         deployment.env = secured.env("service.door.1") | {"HERALD_DATA": str(secured.folder / "door")}
         deployment.start("gateway.door")  # ready once it has read all that it projects
         asyncio.run(deployment.ready())
@@ -216,10 +221,11 @@ def carried(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> dict[
             "announce", str(secured.folder / "release.yaml"), "--lab", "aurora-labs", user="aurora-labs.1"
         )
         (alert,) = asyncio.run(deployment.settled("alerts.cisa", 1))
+        beats = asyncio.run(deployment.settled("heartbeat", 2))
         arguments = ("ack", alert["id"], "--agency", "cisa", "--as", "received")
         (answer,) = secured.run(*arguments, user="cisa.1")
         again = secured.documented("for-labs.md", "herald announce", tmp_path_factory.mktemp("lab"))
-        found = {"receipt": receipt, "alert": alert, "answer": answer, "again": again}
+        found = {"receipt": receipt, "alert": alert, "answer": answer, "again": again, "beats": beats}
     finally:
         deployment.stop()
     return found | {"logs": {process.name: process.log.read_text() for process in deployment.processes}}
@@ -235,6 +241,7 @@ def test_all_services_run_as_users_of_their_own_and_carry_a_release_to_an_agency
     assert carried["receipt"]["type"] == "herald.receipt.accepted.v1"
     assert carried["alert"]["data"]["content"]["reference"] == "halo-4"
     assert carried["answer"]["type"] == "herald.receipt.accepted.v1"
+    assert "last_success_at" in carried["beats"][-1]["data"]
     for name, log in carried["logs"].items():
         assert "AuthorizationFailed" not in log, (name, log)
 
@@ -289,7 +296,7 @@ def test_with_kcat_an_agency_reads_its_alerts_and_neither_reads_nor_lists_anothe
     assert refused.stdout == ""
     assert "Topic authorization failed" in refused.stderr
     topics = {topic["topic"] for topic in json.loads(kcat("-L", "-J").stdout)["topics"]}
-    assert topics == full("alerts.cisa receipts.cisa acks.cisa")
+    assert topics == full("alerts.cisa receipts.cisa acks.cisa heartbeat")
 
 
 def test_the_docs_examples_for_a_kafka_that_asks_who_is_there_are_those_that_are_run_here() -> None:
@@ -399,7 +406,7 @@ def test_offboarding_tells_an_agency_so_and_then_cuts_it_off(secured: Secured, c
     user = secured.new("treasury")
     deployment = secured.deployment()
     with reach.connected(secured.login(user)) as listed:
-        assert listed() == full("alerts.treasury receipts.treasury acks.treasury")
+        assert listed() == full("alerts.treasury receipts.treasury acks.treasury heartbeat")
         try:
             secured.start(deployment, "notifier")
             (said,) = secured.run("offboard", "treasury", "--yes")

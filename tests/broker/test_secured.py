@@ -24,7 +24,7 @@ from tests.scale import long_run
 
 pytestmark = [long_run, pytest.mark.timeout(240)]
 
-PROGRAMS = {*SERVICES, "door"}
+PROGRAMS = {*SERVICES, "door", "watchdog"}
 REGISTRY = "labs: {aurora-labs: {name: Aurora}}\nagencies: {cisa: {name: CISA}}\n"
 RELEASE = {
     "reference": "halo-4",

@@ -12,6 +12,7 @@ from schemas.alert import AlertIssued
 from schemas.audit import AccessAudited
 from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked
 from schemas.envelope import Data, derived_id, encode
+from schemas.heartbeat import HeartbeatBeat
 from schemas.topics import EVENTS
 from tests.contract.example_deliveries import deliveries, with_endpoints
 from tests.simulation.world import World, at, registry
@@ -69,7 +70,11 @@ def examples() -> dict[Path, str]:
             event = json.loads(record.value or b"{}")
             found.setdefault(event["type"], json.dumps(event, indent=2, ensure_ascii=False) + "\n")
     first = AlertIssued.model_validate_json(json.dumps(world.alerts("all")[0]))
-    outside = [("/services/operator", WHEN, data) for data in OUTSIDE]
+    outside: list[tuple[str, datetime, Data]] = [("/services/operator", WHEN, data) for data in OUTSIDE]
+    alive = HeartbeatBeat(
+        beat_at=WHEN, next_by=WHEN + timedelta(minutes=3), last_success_at=WHEN - timedelta(minutes=2)
+    )
+    outside.append(("/services/watchdog", WHEN, alive))
     applied = [("/services/registry", WHEN, with_endpoints(registry(), WHEN))]
     for source, when, data in (*outside, *applied, *deliveries(first)):
         found[data.type] = _said(source, when, data)

@@ -13,7 +13,7 @@ from tests.repo.dockerfile import ROOT
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 ALL: dict[str, dict[str, Any]] = FILE["services"]
 IMAGE: str = ALL["provision"]["image"]
-OURS = (*SERVICES, "door", "provision")
+OURS = (*SERVICES, "watchdog", "door", "provision")
 
 
 def filled(text: str) -> str:

@@ -18,7 +18,7 @@ from tests.repo.dockerfile import ROOT
 FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
 KUBECTL = shutil.which("kubectl")
-OURS = {*SERVICES, "door"}
+OURS = {*SERVICES, "door", "watchdog"}
 each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 with_kubectl = pytest.mark.skipif(KUBECTL is None, reason="no kubectl here")
 Resource = dict[str, Any]

@@ -45,7 +45,7 @@ def test_docker_compose_takes_it_and_has_nothing_to_say() -> None:
 
 def test_every_service_and_the_door_are_started_and_each_command_is_one() -> None:
     assert {name for name, each in ALL.items() if each["image"] == compose.IMAGE} == set(OURS)
-    for name in SERVICES:
+    for name in (*SERVICES, "watchdog"):
         assert ALL[name]["command"] == ["run", ServiceName(name).value]
     *_, module = ALL["door"]["entrypoint"]
     assert importlib.util.find_spec(f"{module}.__main__") is not None
@@ -132,7 +132,7 @@ def test_things_start_in_order_and_what_is_waited_for_can_be() -> None:
                 assert how["condition"] == "service_healthy"
                 assert waited["image"] == compose.IMAGE or "test" in waited["healthcheck"], name
             assert waited.get("profiles", []) in ([], each.get("profiles")), name
-    for name in WATCHED:
+    for name in (*WATCHED, "watchdog"):
         assert {"kafka", "provision"} <= set(ALL[name]["depends_on"])
         assert "healthcheck" not in ALL[name], "the image's own counts"
     assert "postgres" in ALL["door"]["depends_on"]

@@ -139,7 +139,7 @@ def test_the_steps_of_the_build_make_a_herald_that_starts_without_a_java(tmp_pat
         [str(made / "bin" / "herald"), "--version"], env=bare, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert said.stdout == f"herald {PROJECT['version']}\n"
-    modules = ["services.gateway.door.app", *(f"services.{name}.app" for name in SERVICES)]
+    modules = ["services.gateway.door.app", "services.watchdog.app", *(f"services.{name}.app" for name in SERVICES)]
     program = [str(python / "bin" / "python"), "-c", f"import {', '.join(modules)}"]
     subprocess.run(program, env=bare, cwd=tmp_path, check=True)
 

@@ -12,6 +12,7 @@ from schemas import registry_file
 from schemas.access import granted, plan
 from schemas.registry import Registry
 from schemas.topics import SERVICES, TOPICS
+from schemas.watchdog import enrolled
 from services.cli.run import ServiceName
 from services.embedded.supervisor import STOP_SECONDS
 from services.kernel.provision import names
@@ -37,7 +38,7 @@ from tests.repo.test_docs import commands, settings
 pytestmark = with_kubectl
 OLDEST = "1.30"  # the first in which a container may sleep before it ends
 README = (rendered.FOLDER / "README.md").read_text()
-REGISTRY = Registry(**dict(registry_file.load((ROOT / "deploy" / "registry.yaml").read_text())))
+REGISTRY = Registry(**dict(enrolled(registry_file.load((ROOT / "deploy" / "registry.yaml").read_text()))))
 
 
 def checked(resource: Resource, version: str) -> None:
@@ -98,7 +99,7 @@ def test_every_service_has_a_deployment_that_selects_its_own_pods_and_a_budget(o
 def test_each_runs_the_image_that_compose_builds_with_a_command_that_exists(overlay: str) -> None:
     for name, pod in pods(overlay).items():
         assert container(pod)["image"] == compose.IMAGE
-        if name in SERVICES:
+        if name in {*SERVICES, "watchdog"}:
             assert container(pod)["args"] == ["run", ServiceName(name).value]
         elif name == "door":
             assert container(pod)["command"] == compose.ALL["door"]["entrypoint"]

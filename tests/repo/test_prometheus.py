@@ -13,9 +13,6 @@ from tests.repo.prometheus import RULES, amtool, needs_amtool, needs_promtool, p
 from tests.repo.test_docs import ROOT, declared, exposed
 
 AWAITED = {
-    "herald_heartbeat_timestamp_seconds",
-    "herald_watchdog_last_success_timestamp_seconds",
-    "herald_watchdog_round_seconds",
     "herald_audit_differences",
     "herald_audit_last_run_timestamp_seconds",
 }

@@ -9,6 +9,7 @@ from schemas.access import (
     DOOR,
     OPERATOR,
     SERVICE_OWNER,
+    WATCHDOG,
     Acl,
     Grant,
     changes,
@@ -20,6 +21,7 @@ from schemas.access import (
 )
 from schemas.registry import Drills, Lab, Registry
 from schemas.topics import SERVICES
+from schemas.watchdog import AGENCY, LAB, enrolled
 
 REGISTRY = Registry.model_validate_json(
     json.dumps(
@@ -50,6 +52,7 @@ def test_an_agency_reads_its_alerts_and_receipts_writes_its_acks_and_has_groups_
         Grant("topic", "herald.alerts.cisa", "literal", ("describe", "read")),
         Grant("topic", "herald.receipts.cisa", "literal", ("describe", "read")),
         Grant("topic", "herald.acks.cisa", "literal", ("describe", "write")),
+        Grant("topic", "herald.heartbeat", "literal", ("describe", "read")),
         Grant("group", "herald.cisa.", "prefixed", ("describe", "read")),
     }
 
@@ -192,6 +195,26 @@ def test_the_list_becomes_equal_to_the_plan_for_users_that_exist_and_others_stay
     after = (there - set(found.remove)) | set(found.add)
     assert after == mine | {stranger, spent("cisa.2")}
     assert not any(changes(PLAN, REGISTRY.offboarded, {"cisa.1", "treasury.1", "payroll.1"}, after))
+
+
+def test_the_watchdog_speaks_as_its_own_lab_and_agency_which_own_nothing_themselves() -> None:
+    found = plan(enrolled(REGISTRY))
+    assert {LAB, AGENCY}.isdisjoint(found)
+    assert set(found[WATCHDOG]) == {
+        Grant("topic", "herald.releases.watchdog", "literal", ("describe", "write")),
+        Grant("topic", "herald.receipts.watchdog", "literal", ("describe", "read")),
+        Grant("topic", "herald.acks.watchdog-desk", "literal", ("describe", "write")),
+        Grant("topic", "herald.alerts.watchdog-desk", "literal", ("describe", "read")),
+        Grant("topic", "herald.receipts.watchdog-desk", "literal", ("describe", "read")),
+        Grant("topic", "herald.heartbeat", "literal", ("describe", "read", "write")),
+        Grant("group", "herald.watchdog", "literal", ("describe", "read")),
+    }
+
+
+def test_every_agency_may_read_the_heartbeat_and_the_watchdog_alone_writes_it() -> None:
+    agencies = set(REGISTRY.agencies)
+    assert {owner for owner in PLAN if "herald.heartbeat" in topics(owner, "read")} == {*agencies, DOOR, WATCHDOG}
+    assert [owner for owner in PLAN if "herald.heartbeat" in topics(owner, "write")] == [WATCHDOG]
 
 
 def test_the_door_knows_of_topics_that_it_does_not_read_only_how_long_they_are() -> None:

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from schemas.acknowledgement import AcknowledgementSubmitted
+from schemas.heartbeat import HeartbeatBeat
 from schemas.values import Disposition, Instant, Uuid
 from services.gateway.door.answers import LOOKED, SPOKEN, STREAMED, Alert
 from services.gateway.door.bodies import LARGEST, json_body, read
@@ -85,15 +86,21 @@ async def stream(
     agency: Agency,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,18}$")] = None,
     since: Since = None,
+    heartbeat: Annotated[bool, Query(description="Herald's heartbeats as well: the last one at once")] = False,
 ) -> StreamingResponse:
-    """Alerts as server-sent events, from the beginning, or behind the last one that was got (`Last-Event-ID`)."""
+    """Alerts as server-sent events, from the beginning, or behind the last one that was got (`Last-Event-ID`).
+
+    Heartbeats come if they are asked for. They have no `id`: what was got last stays what it was.
+    """
     after = int(last_event_id) if last_event_id is not None else _NO_CURSOR
-    events = _events(request, agency, after, _milliseconds(since))
+    events = _events(request, agency, after, _milliseconds(since), heartbeat)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(request: Request, agency: Identity, after: int, since_ms: int | None) -> AsyncIterator[str]:
-    state, quiet_since = request.app.state, time.monotonic()
+async def _events(
+    request: Request, agency: Identity, after: int, since_ms: int | None, heartbeat: bool
+) -> AsyncIterator[str]:
+    state, quiet_since, beat = request.app.state, time.monotonic(), None
     yield ": herald\n\n"
     while not state.stopping.is_set() and state.gatekeeper.still_knows(agency):
         found = await state.reading.alerts(agency.participant, after, PAGE, since_ms)
@@ -104,6 +111,9 @@ async def _events(request: Request, agency: Identity, after: int, since_ms: int 
         for one in found:
             after, quiet_since = one.cursor, time.monotonic()
             yield f"id: {one.cursor}\nevent: {one.event['type']}\ndata: {one.text}\n\n"
+        if heartbeat and state.pulse.latest is not None and state.pulse.latest != beat:
+            beat, quiet_since = state.pulse.latest, time.monotonic()
+            yield f"event: {HeartbeatBeat.type}\ndata: {beat.text}\n\n"
         if time.monotonic() - quiet_since > HEARTBEAT_SECONDS:
             quiet_since = time.monotonic()
             yield ": still here\n\n"

@@ -6,6 +6,7 @@ from pydantic import BaseModel, WithJsonSchema
 
 from schemas.alert import AlertIssued, DisclosureMade
 from schemas.announcement import AnnouncementRecorded
+from schemas.heartbeat import HeartbeatBeat
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
 from schemas.topics import ACKS, RELEASES
 from schemas.window import WindowScheduled
@@ -64,9 +65,13 @@ SPOKEN: Answers = ANSWERS | {
 _SENT = {
     "type": "object",
     "properties": {
-        "id": {"type": "string", "description": "send the last one as `Last-Event-ID` to go on"},
-        "event": {"const": AlertIssued.type},
-        "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": _ALERT},
+        "id": {"type": "string", "description": "of an alert: send the last one as `Last-Event-ID` to go on"},
+        "event": {"enum": [AlertIssued.type, HeartbeatBeat.type]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": _known(AlertIssued.type, HeartbeatBeat.type),
+        },
     },
 }
 STREAMED: Answers = LOOKED | {

@@ -18,6 +18,7 @@ from services.gateway.door.directory import Directory
 from services.gateway.door.edge import Edge
 from services.gateway.door.guard import Guard
 from services.gateway.door.identity import Gatekeeper
+from services.gateway.door.pulse import Pulse
 from services.gateway.door.straight import Straight
 from services.gateway.door.writer import Writer
 from services.gateway.model.database import migrate, open_database
@@ -95,6 +96,7 @@ def door(settings: Settings) -> FastAPI:
     state.publishing = publishing.Publishing(connection, state.directory, state.audit)
     state.deliveries = DeliveryReading(engine)
     state.replays = deliveries.Replays(connection, writer, state.directory, state.audit, state.clock)
+    state.pulse = Pulse(connection)
     state.console = Console(settings, connection, engine, state.directory)
     state.links = links.Links(settings, state.directory, state.clock)
 
@@ -109,7 +111,7 @@ def door(settings: Settings) -> FastAPI:
             raise
         tasks = [asyncio.create_task(state.directory.run())]
         await state.directory.ready.wait()
-        tasks.append(asyncio.create_task(state.projector.run()))
+        tasks += [asyncio.create_task(follower.run()) for follower in (state.projector, state.pulse)]
         try:
             yield
         finally:

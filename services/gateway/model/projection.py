@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Executable
 
 from schemas.acknowledgement import AcknowledgementRecorded
+from schemas.watchdog import AGENCY, LAB
 from services.gateway.model.delivery_rows import OUTCOMES, REQUESTS, of_outcome, of_request
 from services.gateway.model.tables import ANNOUNCEMENTS, ANSWERS, EDGE_EVENTS, EVENTS, WINDOWS
 
@@ -26,10 +27,15 @@ class Recorded:
 
 
 def changes(record: Recorded) -> list[Executable]:
-    """The statements that take a record over. Raises ValueError or KeyError for what is no event of its topic."""
+    """The statements that take a record over. Raises ValueError or KeyError for what is no event of its topic.
+
+    The watchdog's rounds are in no table: nobody looks for them there, and there is no end of them.
+    """
     event = json.loads(record.value)
     if record.topic == "announcements":
         announcement = event["data"]["announcement"]
+        if announcement["lab"] == LAB:
+            return []
         row = {
             "release_id": announcement["release_id"],
             "lab": announcement["lab"],
@@ -40,10 +46,14 @@ def changes(record: Recorded) -> list[Executable]:
         return [*_replaced(ANNOUNCEMENTS, row), _kept(record, event, announcement["release_id"])]
     if record.topic == "windows":
         window = event["data"]["window"]
+        if window["lab"] == LAB:
+            return []
         row = {name: window[name] for name in ("release_id", "lab", "status", "exercise")}
         row |= {"changed_ms": record.appended_ms, "body": _text(window)}
         return [*_replaced(WINDOWS, row), _kept(record, event, window["release_id"])]
     if record.topic == "acknowledgements":
+        if event["data"]["agency"] == AGENCY:
+            return []
         event["data"].pop("by", None)
         kept = _kept(record, event, event["data"]["release_id"])
         if event["type"] != AcknowledgementRecorded.type:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.registry import Registry
+from schemas.watchdog import RESERVED
 from services.gateway.model.projection import INTERNAL, Recorded, changes
 from services.gateway.model.tables import POSITIONS
 from services.kernel.connection import Connection
@@ -105,8 +106,9 @@ class Projector:
 
     def _topics(self) -> set[str]:
         registry = self._registry()
-        edges = {f"alerts.{agency}" for agency in registry.agencies}
-        return edges | {f"receipts.{one}" for one in (*registry.labs, *registry.agencies)} | set(INTERNAL)
+        agencies = registry.agencies.keys() - RESERVED  # the watchdog looks at its topics itself
+        edges = {f"alerts.{agency}" for agency in agencies}
+        return edges | {f"receipts.{one}" for one in agencies | (registry.labs.keys() - RESERVED)} | set(INTERNAL)
 
     async def _begin(self, topics: set[str]) -> None:
         known = await self._consumer.topics()
