@@ -223,6 +223,8 @@ WATCHDOG_LAST_SUCCESS = gauge(
 )
 WATCHDOG_ROUND_SECONDS = gauge("herald_watchdog_round_seconds", "How long the last whole round of the watchdog took.")
 HEARTBEAT = gauge("herald_heartbeat_timestamp_seconds", "When the last heartbeat was written.")
+AUDIT_DIFFERENCES = gauge("herald_audit_differences", "What differed in the last audit on schedule, of seven days.")
+AUDIT_LAST_RUN = gauge("herald_audit_last_run_timestamp_seconds", "When the last audit on schedule ended.")
 
 _EVERYWHERE: tuple[MetricWrapperBase, ...] = (BUILD, READY, CERTIFICATE_EXPIRY)
 _SHARDED: tuple[MetricWrapperBase, ...] = (
@@ -273,7 +275,7 @@ _OWN: dict[str, tuple[MetricWrapperBase, ...]] = {
     ),
     "acknowledgements": (ACKNOWLEDGEMENTS, OVERDUE, ANSWERS_AWAITED),
     "door": (REGISTRY_VERSION, TOKEN_EXPIRY),
-    "watchdog": (WATCHDOG_LAST_SUCCESS, WATCHDOG_ROUND_SECONDS, HEARTBEAT),
+    "watchdog": (WATCHDOG_LAST_SUCCESS, WATCHDOG_ROUND_SECONDS, HEARTBEAT, AUDIT_DIFFERENCES, AUDIT_LAST_RUN),
 }
 SHOWN: dict[str, tuple[MetricWrapperBase, ...]] = {
     process: (*_EVERYWHERE, *(_SHARDED if process in SERVICES else ()), *own) for process, own in _OWN.items()

@@ -96,6 +96,11 @@ class WatchdogSettings(BaseModel):
     every: Annotated[Duration, BeforeValidator(_seconds)] = Field(
         default=timedelta(minutes=5), ge=timedelta(seconds=1), description="how often its release goes the whole way"
     )
+    audit_every: Annotated[Duration, BeforeValidator(_seconds)] = Field(
+        default=timedelta(hours=6), ge=timedelta(seconds=1), description="how often it runs `herald audit`"
+    )
+    audit_username: str = Field(default="", description="the Kafka user of that; empty: the watchdog's own")
+    audit_password_file: Path | None = Field(default=None, description="a file that holds its password")
 
 
 class Settings(BaseSettings):

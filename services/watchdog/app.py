@@ -11,6 +11,7 @@ from services.kernel.connection import Connection
 from services.kernel.health import HealthServer
 from services.kernel.observe import configure, log
 from services.kernel.settings import Settings, SettingsError, load
+from services.watchdog.auditing import Auditing
 from services.watchdog.patrol import Patrol
 from services.watchdog.wire import Wire
 
@@ -32,10 +33,12 @@ def main() -> None:
 
 async def watch(settings: Settings) -> None:
     """Watches until a signal comes."""
-    patrol = Patrol(Wire(Connection(settings.kafka)), SystemClock(settings.clock), settings.watchdog.every)
+    wire = Wire(Connection(settings.kafka))
+    patrol = Patrol(wire, SystemClock(settings.clock), settings.watchdog.every)
     health = HealthServer(settings, "watchdog", patrol.problems)
     health.start()
     task = asyncio.create_task(patrol.run())
+    auditing = asyncio.create_task(Auditing(settings.watchdog, lambda: wire.on_duty).run())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
@@ -43,6 +46,8 @@ async def watch(settings: Settings) -> None:
     except asyncio.CancelledError:
         log.info("stopped")
     finally:
+        auditing.cancel()
+        await asyncio.gather(auditing, return_exceptions=True)
         health.stop()
 
 

@@ -13,6 +13,7 @@ import pytest
 from schemas.watchdog import AGENCY, LAB, enrolled
 from tests.broker.deployment import ALL, Deployment, Process
 from tests.broker.flow import registry
+from tests.broker.test_deployment import send
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -27,7 +28,7 @@ def measured(process: Process) -> dict[str, float]:
     """The watchdog's metrics that a process serves."""
     with urllib.request.urlopen(f"http://127.0.0.1:{process.port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
-    pairs = [line.split() for line in lines if line.startswith(("herald_watchdog", "herald_heartbeat"))]
+    pairs = [line.split() for line in lines if line.startswith(("herald_watchdog", "herald_heartbeat", "herald_audit"))]
     return {name: float(value) for name, value in pairs if value != "NaN"}
 
 
@@ -80,3 +81,34 @@ async def test_rounds_succeed_a_missing_hop_is_named_and_all_recovers_also_from_
     assert {alert["content"]["lab"] for alert in alerts} == {LAB}
     assert len({alert["alert_id"] for alert in alerts}) == len(alerts)
     assert await deployment.events("alerts.agency-a") == []
+
+
+async def test_the_audit_on_schedule_says_how_much_differs(kafka: str, tmp_path: Path) -> None:
+    """Somebody else's alert, which no window stands behind, differs."""
+    env = {"HERALD_WATCHDOG__EVERY": "PT10S", "HERALD_WATCHDOG__AUDIT_EVERY": "PT1S", "HERALD_LOG_FORMAT": "json"}
+    deployment = Deployment(kafka, "audited.", tmp_path, partitions=2, env=env)
+    try:
+        await deployment.prepare(enrolled(registry()))
+        (watchdog,) = deployment.start("watchdog")
+        await deployment.ready(watchdog)
+        await shows(watchdog, "herald_audit_differences", 0)
+        forged = {
+            "specversion": "1.0",
+            "id": "forged",
+            "source": "/services/notifier",
+            "type": "herald.alert.issued.v1",
+        }
+        await send(deployment, "alerts", json.dumps(forged).encode())
+        await shows(watchdog, "herald_audit_differences", 1)
+        assert entries(watchdog, "audit_differs")
+        assert not entries(watchdog, "audit_failed")
+    finally:
+        deployment.stop()
+
+
+async def shows(process: Process, metric: str, value: float) -> None:
+    """Waits until a process serves this value."""
+    until = time.monotonic() + 60
+    while measured(process).get(metric) != value:
+        assert time.monotonic() < until, f"{measured(process)}: {process.log.read_text()[-3000:]}"
+        await asyncio.sleep(0.1)

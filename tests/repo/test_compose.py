@@ -23,7 +23,7 @@ from tests.repo.compose import ALL, FILE, OURS
 from tests.repo.dockerfile import ROOT
 from tests.repo.test_docs import settings
 
-WATCHED = (*SERVICES, "door")
+WATCHED = (*SERVICES, "door", "watchdog")
 DOCKER_COMPOSE = shutil.which("docker-compose")
 NOT_READ_ONLY = {"kafka"}  # its image writes its configuration beside its program at each start
 
@@ -132,7 +132,7 @@ def test_things_start_in_order_and_what_is_waited_for_can_be() -> None:
                 assert how["condition"] == "service_healthy"
                 assert waited["image"] == compose.IMAGE or "test" in waited["healthcheck"], name
             assert waited.get("profiles", []) in ([], each.get("profiles")), name
-    for name in (*WATCHED, "watchdog"):
+    for name in WATCHED:
         assert {"kafka", "provision"} <= set(ALL[name]["depends_on"])
         assert "healthcheck" not in ALL[name], "the image's own counts"
     assert "postgres" in ALL["door"]["depends_on"]
