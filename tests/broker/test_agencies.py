@@ -23,6 +23,7 @@ from services.kernel.credential_log import Token, issue
 from tests.broker.doorway import DAY, Door, opened
 from tests.broker.flow import release
 from tests.broker.telling import alert_of, announce, told
+from tests.broker.test_deployment import send
 from tests.broker.test_embedded import herald
 from tests.simulation.world import NAMESPACE
 
@@ -92,8 +93,11 @@ async def test_every_example_of_the_page_for_agencies_does_what_it_says(door: Do
     (tmp_path / "token").write_text(f"{door.tokens['cisa']}\n")
     (tmp_path / "feed-token").write_text(f"{feed}\n")
     await opens(door, feed)
+    beat = {"specversion": "1.0", "id": "b", "source": "/services/watchdog", "type": "herald.heartbeat.beat.v1"}
+    await send(door.deployment, "heartbeat", json.dumps(beat).encode())
     expected = {
-        "kcat": last,
+        "-t herald.alerts": last,
+        "-t herald.heartbeat": "herald.heartbeat.beat.v1",
         "herald alerts": last[:8],
         "wait=30'": first,
         "after=17": last,

@@ -42,7 +42,7 @@ async def says(process: Process, event: str, count: int = 1) -> None:
 async def test_rounds_succeed_a_missing_hop_is_named_and_all_recovers_also_from_a_kill(
     kafka: str, tmp_path: Path
 ) -> None:
-    env = {"HERALD_WATCHDOG__EVERY": "PT2S", "HERALD_LOG_FORMAT": "json"}
+    env = {"HERALD_WATCHDOG__EVERY": "PT4S", "HERALD_LOG_FORMAT": "json"}
     deployment = Deployment(kafka, "watchdog.", tmp_path, partitions=2, env=env)
     try:
         (first,) = deployment.start("watchdog")
