@@ -86,8 +86,8 @@ BOARD = Board(
                 ),
                 course(
                     "Restoring",
-                    "From assignment to open.",
-                    *quantiles("herald_restore_seconds", "service", CHOSEN),
+                    "From assignment to open, since each process began: most is over before Prometheus knows of it.",
+                    *quantiles("herald_restore_seconds", "service", CHOSEN, since_start=True),
                     unit="s",
                 ),
                 course("Keys", "With state.", Query(f"sum by (service) (herald_keys{CHOSEN})", "{{service}}")),

@@ -61,11 +61,12 @@ def in_range(metric: str, chosen: str = "") -> Query:
     return Query(f"sum_over_time(({each})[$__range:$__rate_interval])", "in all", now=True)
 
 
-def quantiles(metric: str, by: str = "", chosen: str = "") -> list[Query]:
-    """The median and the slowest of a hundred, with traces."""
+def quantiles(metric: str, by: str = "", chosen: str = "", *, since_start: bool = False) -> list[Query]:
+    """The median and the slowest of a hundred, with traces; `since_start`: of all that the processes have counted."""
     labels = f"le, {by}" if by else "le"
     name = f"{{{{{by}}}}} " if by else ""
-    inner = f"sum by ({labels}) (rate({metric}_bucket{chosen}{STEP}))"
+    counted = f"{metric}_bucket{chosen}"
+    inner = f"sum by ({labels}) ({counted if since_start else f'rate({counted}{STEP})'})"
     return [
         Query(f"histogram_quantile({share}, {inner})", f"{name}{word}", exemplars=True)
         for share, word in ((0.5, "p50"), (0.99, "p99"))
