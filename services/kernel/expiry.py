@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from cryptography import x509
-
 from services.kernel.catalogue import CERTIFICATE_EXPIRY
 from services.kernel.observe import log
 from services.kernel.settings import Settings
@@ -43,5 +41,7 @@ def _end(file: Path) -> float:
 
 @lru_cache(maxsize=128)
 def _first_end(file: Path, changed_ns: int, inode: int) -> float:
+    from cryptography import x509  # noqa: PLC0415 - 8 MB that a process without certificates does not need
+
     certificates = x509.load_pem_x509_certificates(file.read_bytes())
     return min(one.not_valid_after_utc.timestamp() for one in certificates)
