@@ -6,7 +6,6 @@ Usage: python -m schemas.generate [--check]
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 
 from schemas import asyncapi, events_page
 from schemas.envelope import Data, Event
+from schemas.generated import settle
 from schemas.registry import RegistryFile
 from schemas.release import Release
 from schemas.topics import ACKS, EVENTS, RELEASES, TOPICS
@@ -100,24 +100,10 @@ def _json(schema: dict[str, Any]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def drift() -> list[str]:
-    """The files that are missing, differ, or are not generated any more."""
-    files = generated()
-    found = [str(path) for path, text in files.items() if not path.exists() or path.read_text() != text]
-    return found + [str(path) for path in sorted((HERE / "json").glob("*.json")) if path not in files]
-
-
-def main() -> None:
-    """Writes, or with `--check` compares."""
-    if "--check" in sys.argv[1:]:
-        different = drift()
-        if different:
-            sys.exit("generated files differ, run `make schemas`:\n  " + "\n  ".join(different))
-        return
-    (HERE / "json").mkdir(exist_ok=True)
-    for path, text in generated().items():
-        path.write_text(text)
+def there() -> list[Path]:
+    """The JSON Schemas that there are, of this version or another."""
+    return list((HERE / "json").glob("*.json"))
 
 
 if __name__ == "__main__":
-    main()
+    settle(generated(), there())

@@ -1,10 +1,10 @@
 """Writes `schemas/openapi.yaml`, or with `--check` compares: `python -m services.gateway.door.describe`."""
 
-import sys
 from pathlib import Path
 
 import yaml
 
+from schemas.generated import settle
 from services.gateway.door.app import routes
 from services.gateway.door.problem import MEDIA_TYPE
 
@@ -24,14 +24,5 @@ def described() -> str:
     return _HEAD + yaml.safe_dump(whole, sort_keys=False, width=120, allow_unicode=True)
 
 
-def main() -> None:
-    """Writes or compares it."""
-    if "--check" in sys.argv[1:]:
-        if not OPENAPI.exists() or OPENAPI.read_text() != described():
-            sys.exit(f"{OPENAPI} differs, run `make schemas`")
-        return
-    OPENAPI.write_text(described())
-
-
 if __name__ == "__main__":
-    main()
+    settle({OPENAPI: described()})
