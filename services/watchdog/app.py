@@ -2,15 +2,13 @@
 
 import asyncio
 import signal
-import sys
-
-from aiokafka.errors import KafkaConnectionError
 
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.health import HealthServer
-from services.kernel.observe import configure, log
-from services.kernel.settings import Settings, SettingsError, load
+from services.kernel.observe import log
+from services.kernel.process import run
+from services.kernel.settings import Settings
 from services.watchdog.auditing import Auditing
 from services.watchdog.patrol import Patrol
 from services.watchdog.wire import Wire
@@ -18,17 +16,7 @@ from services.watchdog.wire import Wire
 
 def main() -> None:
     """Watches until SIGINT or SIGTERM; whatever goes wrong is one line."""
-    try:
-        settings = load()
-        configure(settings, "watchdog")
-        asyncio.run(watch(settings))
-    except SettingsError as error:
-        sys.exit(_failed(str(error), 2))
-    except KafkaConnectionError as error:
-        sys.exit(_failed(f"cannot reach Kafka: {error}", 1))
-    except Exception as error:
-        log.error("service_failed", exc_info=error)
-        sys.exit(_failed(f"{type(error).__name__}: {error}", 1))
+    run("watchdog", watch)
 
 
 async def watch(settings: Settings) -> None:
@@ -49,8 +37,3 @@ async def watch(settings: Settings) -> None:
         auditing.cancel()
         await asyncio.gather(auditing, return_exceptions=True)
         health.stop()
-
-
-def _failed(why: str, code: int) -> int:
-    print(f"herald watchdog: {why}", file=sys.stderr)
-    return code

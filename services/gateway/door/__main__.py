@@ -3,13 +3,10 @@
 Exit codes: 0 ended as told, 1 failed, 2 settings that cannot work.
 """
 
-import asyncio
 import signal
-import sys
 from urllib.parse import urlsplit
 
 import uvicorn
-from aiokafka.errors import KafkaConnectionError
 
 from services.gateway.door.app import door
 from services.gateway.door.guard import MAX_HEADER_BYTES
@@ -17,9 +14,8 @@ from services.gateway.door.protocol import Timely
 from services.gateway.model.database import NewerDatabase
 from services.kernel.health import HealthServer
 from services.kernel.loopback import is_loopback
-from services.kernel.observe import configure, log
-from services.kernel.process import collect_less_often
-from services.kernel.settings import Settings, SettingsError, load
+from services.kernel.process import collect_less_often, run
+from services.kernel.settings import Settings, SettingsError
 
 LAST_SECONDS = 5
 
@@ -50,7 +46,9 @@ def check(settings: Settings) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until a signal comes."""
+    """Serves until a signal comes. Raises SettingsError and NewerDatabase."""
+    check(settings)
+    collect_less_often()
     app = door(settings)
     config = uvicorn.Config(
         app,
@@ -88,26 +86,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Runs the door; whatever goes wrong is one line."""
-    try:
-        settings = load()
-        configure(settings, "door")
-        check(settings)
-        collect_less_often()
-        asyncio.run(serve(settings))
-    except SettingsError as error:
-        sys.exit(_failed(str(error), 2))
-    except NewerDatabase as error:
-        sys.exit(_failed(str(error), 1))
-    except KafkaConnectionError as error:
-        sys.exit(_failed(f"cannot reach Kafka: {error}", 1))
-    except Exception as error:
-        log.error("service_failed", exc_info=error)
-        sys.exit(_failed(f"{type(error).__name__}: {error}", 1))
-
-
-def _failed(why: str, code: int) -> int:
-    print(f"herald door: {why}", file=sys.stderr)
-    return code
+    run("door", serve, explained=(NewerDatabase,))
 
 
 if __name__ == "__main__":
