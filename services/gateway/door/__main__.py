@@ -4,6 +4,7 @@ Exit codes: 0 ended as told, 1 failed, 2 settings that cannot work.
 """
 
 import signal
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -75,7 +76,8 @@ async def serve(settings: Settings) -> None:
     health = HealthServer(settings, "door", problems)
     health.start()
     try:
-        await server.serve()
+        with suppress(SystemExit):  # of a start that failed: what follows says why
+            await server.serve()
     finally:
         health.stop()
     if app.state.failure is not None:

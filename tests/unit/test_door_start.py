@@ -1,0 +1,43 @@
+"""The door that cannot start says why in its last line, and ends with a documented code."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.embedded.ports import LOOPBACK, free
+from tests.broker.documented import ROOT
+
+
+def started(data: Path, **settings: str) -> tuple[int, str]:
+    """How a door ended without a Kafka: its code and its last line."""
+    nowhere = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": f"{LOOPBACK}:{free()}", "HERALD_DATA": str(data)}
+    env = os.environ | nowhere | settings
+    command = [sys.executable, "-m", "services.gateway.door"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr.strip().rpartition("\n")[2]
+
+
+def test_without_kafka_it_says_so(tmp_path: Path) -> None:
+    code, said = started(tmp_path)
+    assert code == 1
+    assert said.startswith("herald door: cannot reach Kafka: ")
+
+
+def test_on_a_database_of_a_later_version_it_says_so(tmp_path: Path) -> None:
+    started(tmp_path)
+    with sqlite3.connect(tmp_path / "door.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    code, said = started(tmp_path)
+    assert code == 1
+    assert said.startswith("herald door: the read model's tables are of a later version of Herald")
+
+
+@pytest.mark.parametrize("name", ["HERALD_PARTITIONS", "HERALD_DOOR__PORT"])
+def test_a_setting_that_cannot_work_is_named(tmp_path: Path, name: str) -> None:
+    code, said = started(tmp_path, **{name: "x"})
+    assert code == 2
+    assert said.startswith(f"herald door: {name}: ")
