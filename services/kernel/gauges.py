@@ -6,16 +6,14 @@ when it closes.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import Gauge
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What one key adds to a gauge: one, or an instant of which the gauge shows the earliest."""
 
     gauge: Gauge
@@ -90,9 +88,10 @@ _instants: dict[tuple[Gauge, tuple[str, ...]], _Instants] = defaultdict(_Instant
 def _move(parts: Mapping[Part, int]) -> None:
     """More or less of each part."""
     for part, by in parts.items():
+        if not by:
+            continue  # most of a key's parts stay as they are
         if part.since is None:
-            if by:
-                part.gauge.labels(*part.labels).inc(by)
+            part.gauge.labels(*part.labels).inc(by)
             continue
         instants = _instants[part.gauge, part.labels]
         instants.move(part.since.timestamp(), by)
