@@ -16,9 +16,9 @@ from prometheus_client.process_collector import ProcessCollector
 
 from schemas.topics import SERVICES
 from schemas.values import AlertKind, Disposition
+from services.kernel.origin import CAUSES
 
 BOOLEANS = ("false", "true")
-CAUSES = ("statement", "time", "registry")
 DEAD_LETTER_REASONS = ("undecodable", "undecidable", "output_too_large", "timer", "effect", "registry", "not_json")
 REPLAY_OUTCOMES = ("decided", "failed", "refused", "dropped")
 

@@ -304,22 +304,23 @@ class Ledger:
         outputs: list[Output] = []
         events: list[Decided] = []
         origin = self._origin(command, item, timer)
+        headers = _CONTENT_TYPE if origin is None else (*_CONTENT_TYPE, origin.header())
         letters: list[DeadLettered] = []
         told: list[Told] = []
         for ordinal, event in enumerate(emitted):
             state = self.service.evolve(state, event)
             if isinstance(event, DeadLettered):
                 letters.append(event)
-            elif event.topics():
+            elif topics := event.topics():
                 continues = event.continues() or (before.continues(event, sent) if before is not None else sent)
                 stamped = event.stamped(
                     cause=cause, ordinal=ordinal, source=self.service.source, time=now, continues=continues
                 )
-                outputs += self._written(stamped, event.topics(), key, origin)
+                outputs += self._written(stamped, topics, key, headers)
                 trace_id = stamped.traceparent[3:35] if stamped.traceparent else None
                 events.append(Decided(stamped.data, cause, origin, trace_id))
                 if self._traced:
-                    told.append(Told(stamped, event.topics(), continues, sent))
+                    told.append(Told(stamped, topics, continues, sent))
         if timer is not None and state is not None and state.next_timer() == timer:
             raise RuntimeError(f"timer {timer.name} was decided and is due again at the same instant")
         # Nothing above changes the draft: a record that cannot be decided leaves no half of itself in it.
@@ -346,7 +347,7 @@ class Ledger:
         return origin_of(item.headers) if item is not None else None
 
     def _written(
-        self, stamped: Stamped | Event[Any], topics: tuple[str, ...], decided: str, origin: Origin | None
+        self, stamped: Stamped | Event[Any], topics: tuple[str, ...], decided: str, headers: Headers
     ) -> list[Output]:
         value, key = encode(stamped), (stamped.subject or "").encode()
         outputs = []
@@ -357,8 +358,7 @@ class Ledger:
             # What is keyed otherwise than the service, or speaks of another key, may belong to another shard.
             own = name not in _SINGLE and _KEYS[name] == self.service.keyed_by and stamped.subject == decided
             partition = self.partition if own else None
-            headers = _CONTENT_TYPE if origin is None or name in _SINGLE else (*_CONTENT_TYPE, origin.header())
-            outputs.append(Output(topic, key, value, partition, headers))
+            outputs.append(Output(topic, key, value, partition, _CONTENT_TYPE if name in _SINGLE else headers))
         return outputs
 
     def _bury(self, key: bytes, value: bytes | None, reason: str, error: Exception, where: Headers) -> None:

@@ -82,8 +82,8 @@ class Measures:
             catalogue.CONSUMED.labels(topic).inc(count)
         for kind, count in Counter(event.data.type for event in draft.events).items():
             catalogue.EMITTED.labels(kind).inc(count)
-        for event in draft.events:
-            for reason in event.data.reasons if isinstance(event.data, ReceiptRefused) else ():
+        for refused in (event.data for event in draft.events if isinstance(event.data, ReceiptRefused)):
+            for reason in refused.reasons:
                 catalogue.REFUSED.labels(reason.code).inc()
         for letter in draft.dead_letters:
             FIRST_LOOK.then(catalogue.DEAD_LETTERS.labels(letter["reason"]).inc)
@@ -96,8 +96,9 @@ class Measures:
         if self._service.counts is not None and draft.events:
             times = {topic: self._clock.at(ms) for topic, ms in taken.items()}
             self._service.counts(Committed(draft.events, self._clock.now(), times))
-        for key in draft.states if self._gauges is not None else ():
-            self._gauges.changed(key, self._ledger.states.get(key))  # type: ignore[union-attr]
+        if self._gauges is not None:
+            for key, state in draft.states.items():
+                self._gauges.changed(key, state)
         self._stand()
 
     def _stand(self) -> None:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from services.kernel.clock import EPOCH
 from services.kernel.dead_letter import Headers
 
 HEADER = "herald-origin"
 Cause = Literal["statement", "time", "registry"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,6 @@ def origin_of(headers: Headers) -> Origin | None:
     """What a record of Herald's own carries; None: written before, or by a command."""
     for name, value in headers:
         cause, _, ms = value.decode(errors="replace").partition(" ") if name == HEADER else ("", "", "")
-        if cause in get_args(Cause) and ms.lstrip("-").isdigit():
-            return Origin(cast(Cause, cause), EPOCH + timedelta(milliseconds=int(ms)))
+        if cause in CAUSES and ms.lstrip("-").isdigit():
+            return Origin(cause, EPOCH + timedelta(milliseconds=int(ms)))
     return None
