@@ -1,14 +1,22 @@
 """One endpoint in virtual time: the deciders, and an other side that answers as told."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from schemas.alert import AlertIssued, alert_id
 from schemas.command import Effect, EffectDone, Received, TimerDue
-from schemas.delivery import DeliveryRequested, delivery_id
+from schemas.delivery import (
+    DeliveryCancelled,
+    DeliveryRequested,
+    EndpointPaused,
+    EndpointResumed,
+    Failure,
+    delivery_id,
+)
 from schemas.envelope import Data, Emitted, Event
 from schemas.registry import Registry
 from services.deliveries.decide import decide, evolve
@@ -128,3 +136,37 @@ class World:
                 self._begun.add(effect.id)
                 self.attempts.append((self.now, effect.about))
                 heapq.heappush(self._running, (self.now + self.took, effect.id, effect))
+
+
+class Life:
+    """An endpoint to which anything may happen. `failure`: what the other side does; None: it takes all."""
+
+    def __init__(self, registry: Registry, took: float, failure: Failure | None = None) -> None:
+        self.failure = failure
+        self.sequences = Counter[int]()
+        self.world = World(self._answer, registry, took=timedelta(seconds=took))
+
+    def step(self, step: tuple[object, ...]) -> None:
+        """What can happen in any life: `cancel`, `answers`, `wait`, `pause` or `resume`."""
+        world = self.world
+        match step:
+            case ("cancel", int(release)) if self.sequences[release]:
+                about = {"release_id": RELEASES[release], "sequence": self.sequences[release], "reason": "acknowledged"}
+                world.take(DeliveryCancelled.model_validate({"agency": "cisa", "endpoint": "hook", **about}))
+            case ("answers", failure):
+                self.failure = cast("Failure | None", failure)
+            case ("wait", int(seconds)):
+                world.until(world.now + timedelta(seconds=seconds))
+            case ("pause", int(seconds)):
+                until = world.now + timedelta(seconds=seconds)
+                world.take(EndpointPaused(agency="cisa", endpoint="hook", until=until))
+            case ("resume",):
+                world.take(EndpointResumed(agency="cisa", endpoint="hook"))
+
+    def end(self, at: datetime) -> None:
+        """From here on nothing fails or is paused."""
+        self.failure = None
+        self.world.take(EndpointResumed(agency="cisa", endpoint="hook")).until(at)
+
+    def _answer(self, at: datetime, effect: Effect) -> Attempt:
+        return Attempt(0.1, self.failure) if self.failure else TAKEN

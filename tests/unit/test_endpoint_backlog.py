@@ -1,19 +1,17 @@
 """What waits at an endpoint stays within the one record that holds it, whatever it is asked to deliver."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import AlertWindow, Content
-from schemas.command import Effect
 from schemas.delivery import (
     DeliveryAbandoned,
-    DeliveryCancelled,
     DeliveryRequested,
     DeliverySucceeded,
     EndpointPaused,
@@ -27,7 +25,7 @@ from schemas.release import Access, Model
 from schemas.topics import INTERNAL_BYTES, STATE_BYTES
 from services.deliveries.letter import Attempt
 from services.deliveries.state import BACKLOG_BYTES, DIGEST_BYTES, EndpointState, Pending
-from tests.unit.endpoint_world import RELEASES, START, TAKEN, Answers, World, registry, requested
+from tests.unit.endpoint_world import RELEASES, START, TAKEN, Answers, Life, World, registry, requested
 
 HOUR = timedelta(hours=1)
 AROUND = 4096
@@ -94,41 +92,25 @@ steps = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(steps, st.sampled_from([0.1, 40.0]))
 def test_the_record_of_an_endpoint_never_outgrows_its_topic_and_each_delivery_ends_once(
-    life: list[tuple[object, ...]], took: float
+    steps: list[tuple[object, ...]], took: float
 ) -> None:
-    answer: list[Failure | None] = ["unreachable"]
-
-    def answers(at: datetime, effect: Effect) -> Attempt:
-        return Attempt(0.1, answer[0]) if answer[0] else TAKEN
-
-    world = World(answers, registry(hook={"per_minute": 6000}), took=timedelta(seconds=took))
-    sequences, due, numbers = Counter[int](), list[str](), count()
-    for step in life:
+    life = Life(registry(hook={"per_minute": 6000}), took, failure="unreachable")
+    world, due, numbers = life.world, list[str](), count()
+    for step in steps:
         match step:
             case ("ask", int(first), int(many), str(size)):
                 for release in range(first, first + many):
-                    sequences[release] += 1
-                    one = asked(release, sequences[release], size)
+                    life.sequences[release] += 1
+                    one = asked(release, life.sequences[release], size)
                     due.append(one.delivery_id)
                     world.take(one)
             case ("notices", int(many), str(kind)):
                 for number in [next(numbers) for _ in range(many)]:
                     world.take(notice(number, kind))
-            case ("cancel", int(release)) if sequences[release]:
-                about = {"release_id": RELEASES[release], "sequence": sequences[release], "reason": "acknowledged"}
-                world.take(DeliveryCancelled.model_validate({"agency": "cisa", "endpoint": "hook", **about}))
-            case ("answers", failure):
-                answer[0] = cast("Failure | None", failure)
-            case ("wait", int(seconds)):
-                world.until(world.now + timedelta(seconds=seconds))
-            case ("pause", int(seconds)):
-                until = world.now + timedelta(seconds=seconds)
-                world.take(EndpointPaused(agency="cisa", endpoint="hook", until=until))
-            case ("resume",):
-                world.take(EndpointResumed(agency="cisa", endpoint="hook"))
+            case _:
+                life.step(step)
         assert len(record(world.state)) + AROUND <= STATE_BYTES
-    answer[0] = None
-    world.take(EndpointResumed(agency="cisa", endpoint="hook")).until(world.now + timedelta(days=40))
+    life.end(world.now + timedelta(days=40))
     assert Counter(one.delivery_id for one in world.events(DeliverySucceeded, DeliveryAbandoned)) == Counter(due)
     assert len(world.events(NoticeSettled)) == next(numbers)
     assert world.state is None or not world.state.pending

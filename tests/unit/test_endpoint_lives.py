@@ -1,25 +1,19 @@
 """Random lives of an endpoint: whatever happens, each delivery ends once, in order, and none is forgotten."""
 
 from collections import Counter
-from datetime import datetime, timedelta
-from typing import cast
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.command import Effect
 from schemas.delivery import (
     DeliveryAbandoned,
-    DeliveryCancelled,
     DeliveryRetried,
     DeliverySucceeded,
-    EndpointPaused,
-    EndpointResumed,
     Failure,
 )
-from services.deliveries.letter import Attempt
 from services.deliveries.state import AT_ONCE, making
-from tests.unit.endpoint_world import RELEASES, START, TAKEN, World, registry, requested
+from tests.unit.endpoint_world import START, Life, registry, requested
 
 FAILURES: tuple[Failure | None, ...] = (None, None, "server-error", "timeout", "throttled", "gone", "misconfigured")
 KINDS = ("opened", "closed", "withdrawn")
@@ -41,46 +35,29 @@ steps = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(steps, st.sampled_from([0.1, 40.0]))
 def test_each_delivery_ends_once_and_nothing_old_is_told_after_something_newer(
-    life: list[tuple[object, ...]], took: float
+    steps: list[tuple[object, ...]], took: float
 ) -> None:
-    answer: list[Failure | None] = [None]
-
-    def answers(at: datetime, effect: Effect) -> Attempt:
-        return Attempt(0.1, answer[0]) if answer[0] else TAKEN
-
-    quiet = registry(quiet_hours={"begins": "22:00", "ends": "07:00"}, time_zone="Europe/Berlin")
-    world = World(answers, quiet, took=timedelta(seconds=took))
-    sequences, asked, latest = Counter[int](), list[str](), dict[str, int]()
+    life = Life(registry(quiet_hours={"begins": "22:00", "ends": "07:00"}, time_zone="Europe/Berlin"), took)
+    world, asked, latest = life.world, list[str](), dict[str, int]()
     seen = 0
-    for step in life:
+    for step in steps:
         match step:
             case ("ask", int(release), str(kind), bool(routine)):
-                sequences[release] += 1
-                one = requested(release, sequences[release], world.now, kind, routine=routine and kind == "closed")
+                life.sequences[release] += 1
+                one = requested(release, life.sequences[release], world.now, kind, routine=routine and kind == "closed")
                 asked.append(one.delivery_id)
                 world.take(one)
-            case ("cancel", int(release)) if sequences[release]:
-                about = {"release_id": RELEASES[release], "sequence": sequences[release], "reason": "acknowledged"}
-                world.take(DeliveryCancelled.model_validate({"agency": "cisa", "endpoint": "hook", **about}))
-            case ("answers", failure):
-                answer[0] = cast("Failure | None", failure)
-            case ("wait", int(seconds)):
-                world.until(world.now + timedelta(seconds=seconds))
-            case ("pause", int(seconds)):
-                until = world.now + timedelta(seconds=seconds)
-                world.take(EndpointPaused(agency="cisa", endpoint="hook", until=until))
-            case ("resume",):
-                world.take(EndpointResumed(agency="cisa", endpoint="hook"))
             case ("retry", int(number)) if number < len(asked):
                 world.take(DeliveryRetried(agency="cisa", endpoint="hook", delivery_id=asked[number]))
+            case _:
+                life.step(step)
         assert world.state is None or making(world.state.pending) <= AT_ONCE
         for _, letters in world.attempts[seen:]:
             for one in letters:
                 assert one.alert.sequence >= latest.get(one.release_id, 0), "older news after newer"
                 latest[one.release_id] = one.alert.sequence
         seen = len(world.attempts)
-    answer[0] = None
-    world.take(EndpointResumed(agency="cisa", endpoint="hook")).until(START + timedelta(days=4000))
+    life.end(START + timedelta(days=4000))
     ends = Counter(one.delivery_id for one in world.events(DeliverySucceeded, DeliveryAbandoned))
     assert ends == Counter(asked)
     assert world.state is None or not world.state.pending
