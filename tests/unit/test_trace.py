@@ -16,7 +16,7 @@ from services.gateway.door.heard import heard
 from services.kernel.inbox import Item
 from services.kernel.ledger import Ledger
 from services.kernel.state import Restored
-from tests.simulation.world import World, at, pushed, registry
+from tests.simulation.world import World, at, pushed, registry, release
 from tests.unit.endpoint_world import START, requested
 from tests.unit.endpoint_world import registry as endpoint_registry
 
@@ -37,15 +37,7 @@ def every(world: World) -> dict[str, set[str]]:
 
 def said(world: World, **more: Any) -> World:
     """The same statement under the same id, with what an envelope may say besides."""
-    data = {
-        "reference": "m-1",
-        "model": {"name": "Model One"},
-        "capabilities": ["cyber"],
-        "trusted_partner_release_at": at(30),
-        "early_access": {"opens": "P14D"},
-        "audience": {"mode": "matching"},
-    }
-    return world.send("releases.lab", "/labs/lab", "release.announced", data, "one", **more)
+    return world.send("releases.lab", "/labs/lab", "release.announced", release(), "one", **more)
 
 
 def test_what_a_lab_begins_goes_on_through_every_topic_and_through_what_comes_by_time() -> None:
