@@ -60,8 +60,11 @@ class StateGauges:
         _move(gone)
 
 
+_STALE = 64
+
+
 class _Instants:
-    """Some instants, each as often as it is there. Stale heap entries are dropped when they come up."""
+    """Some instants, each as often as it is there. Stale heap entries are dropped as they come up, or are most."""
 
     def __init__(self) -> None:
         self._heap: list[float] = []
@@ -75,6 +78,8 @@ class _Instants:
             self._times.pop(at, None)
         if not there:
             heappush(self._heap, at)
+            if len(self._heap) > 2 * len(self._times) + _STALE:
+                self._heap = sorted(self._times)
 
     def earliest(self) -> float | None:
         while self._heap and self._heap[0] not in self._times:

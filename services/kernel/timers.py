@@ -6,9 +6,11 @@ from datetime import datetime
 
 from schemas.command import State, Timer
 
+_STALE = 64
+
 
 class Timers:
-    """Which key is due next. Stale heap entries are dropped when they come up: the state is the truth."""
+    """Which key is due next. Stale heap entries are dropped as they come up, or are most: the state is the truth."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[datetime, str, str, str]] = []
@@ -31,6 +33,8 @@ class Timers:
             return
         self._current[key] = timer
         heapq.heappush(self._heap, (timer.due_at, key, timer.name, timer.about))
+        if len(self._heap) > 2 * len(self._current) + _STALE:
+            self._heap = sorted((one.due_at, name, one.name, one.about) for name, one in self._current.items())
 
     def park(self, key: str, cause: str) -> None:
         """Leaves out a timer that could not be decided, until the key has another one."""

@@ -66,6 +66,17 @@ def test_timers_come_in_due_order_and_follow_the_state() -> None:
     assert timers.next() == ("b", Timer(NOW + timedelta(seconds=5), "due"))
 
 
+def test_timers_that_move_and_move_again_behind_an_early_one_take_no_more_room_and_keep_their_order() -> None:
+    timers = Timers()
+    timers.rebuild({"early": Due(at=1), "late": Due(at=5)}, {})
+    for seconds in range(10, 10_000):
+        timers.set("late", Due(at=seconds))
+    assert len(timers._heap) < 100
+    assert timers.next() == ("early", Timer(NOW + timedelta(seconds=1), "due"))
+    timers.set("early", None)
+    assert timers.next() == ("late", Timer(NOW + timedelta(seconds=9_999), "due"))
+
+
 def test_a_parked_timer_is_left_out_until_the_key_has_another() -> None:
     timers = Timers()
     timer = Timer(NOW + timedelta(seconds=1), "due")

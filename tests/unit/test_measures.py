@@ -18,7 +18,7 @@ from services.kernel.catalogue import CERTIFICATE_EXPIRY, TOKEN_EXPIRY
 from services.kernel.clock import EPOCH, VirtualClock
 from services.kernel.expiry import show_expiry
 from services.kernel.first_look import MOST_HELD, FirstLook
-from services.kernel.gauges import Part, StateGauges
+from services.kernel.gauges import Part, StateGauges, _Instants
 from services.kernel.inbox import Inbox, Item
 from services.kernel.lag import Lag
 from services.kernel.ledger import Ledger
@@ -58,6 +58,19 @@ def test_a_gauge_of_states_is_the_sum_over_the_shards_that_are_here() -> None:
     assert shown(counted) == {("open",): 1, ("closed",): 0}
     first.open({"b": ["closed"]})
     assert shown(counted) == {("open",): 1, ("closed",): 1}
+
+
+def test_instants_that_come_and_go_behind_an_early_one_take_no_more_room() -> None:
+    instants = _Instants()
+    instants.move(1.0, 1)
+    for at in range(10, 10_000):
+        instants.move(float(at), 1)
+        instants.move(float(at), -1)
+    assert len(instants._heap) < 100
+    instants.move(9_999.5, 1)
+    assert instants.earliest() == 1.0
+    instants.move(1.0, -1)
+    assert instants.earliest() == 9_999.5
 
 
 def test_the_earliest_instant_is_shown_and_nothing_where_there_is_none() -> None:
