@@ -20,11 +20,7 @@ def _some(
     fitting = [
         (number, event["data"])
         for number, event in enumerate(written.events[topic])
-        if kind in event["type"]
-        and all(
-            name in event["data"] if value is ... else event["data"].get(name) == value
-            for name, value in wanted.items()
-        )
+        if kind in event["type"] and all(_has(event["data"], name, value) for name, value in wanted.items())
     ]
     return dice.choice(fitting) if fitting else None
 
