@@ -25,13 +25,14 @@ READ = (
 )
 """Topics that are read, besides each agency's `alerts.` and each participant's `receipts.`."""
 
-_EVENTS = {topic.name.partition(".")[0] + ("." if "." in topic.name else ""): topic.events for topic in TOPICS}
-
 
 def family(topic: str) -> str:
     """`alerts.cisa` → `alerts.`, and `alerts` itself."""
     name, dot, _ = topic.partition(".")
     return name + dot
+
+
+_EVENTS = {family(topic.name): topic.events for topic in TOPICS}
 
 
 @dataclass(frozen=True, slots=True)
