@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from schemas.alert import AlertIssued
 from services.audit.concern import why_concerned
-from services.audit.difference import Difference, found
+from services.audit.difference import Difference, found, named
 from services.audit.due import Due, Key, keys
 from services.audit.expect import expected
 from services.audit.record import Bounds, Seen
@@ -44,8 +44,8 @@ def alerts(story: Story, versions: Versions, bounds: Bounds) -> Told:
             told.matched.append((each, _take(left, changed)))
         elif each.cause.ms <= bounds.settled_ms:
             said = f"{each.kind} should have been issued"
-            named = {"release_id": story.release_id, "agency": each.agency}
-            told.differences.append(found("alert-missing", each.cause, said, **named))
+            about = {"release_id": story.release_id, "agency": each.agency}
+            told.differences.append(found("alert-missing", each.cause, said, **about))
     known = {one.data.alert_id for _, one in told.matched}
     told.differences += [_left_over(story, one, known, versions) for one in left.values()]
     for each, alert in told.matched:
@@ -73,9 +73,8 @@ def _nearly(due: Due, alert: AlertIssued) -> bool:
 def _left_over(story: Story, alert: Seen, known: set[str], versions: Versions) -> Difference:
     """An alert that nothing asked for."""
     data: AlertIssued = alert.data
-    named = {"release_id": story.release_id, "agency": data.agency, "alert_id": data.alert_id}
     if data.alert_id in known:
-        return found("alert-duplicate", alert, f"{data.kind} was issued before", **named)
+        return found("alert-duplicate", alert, f"{data.kind} was issued before", **named(alert))
     number = versions.numbered(data.registry_version)
     registry = versions.of(number) if number is not None else None
     agency = registry.agencies.get(data.agency) if registry is not None else None
@@ -83,8 +82,9 @@ def _left_over(story: Story, alert: Seen, known: set[str], versions: Versions) -
     if data.kind != "no-longer-addressed" and not (
         agency and any(why_concerned(data.agency, agency, *statement) for statement in statements)
     ):
-        return found("wrong-recipient", alert, f"{data.kind} was issued to one whom it does not address", **named)
-    return found("alert-unexpected", alert, f"{data.kind} was issued, and nothing asked for it", **named)
+        said = f"{data.kind} was issued to one whom it does not address"
+        return found("wrong-recipient", alert, said, **named(alert))
+    return found("alert-unexpected", alert, f"{data.kind} was issued, and nothing asked for it", **named(alert))
 
 
 def _compared(due: Due, alert: Seen, bounds: Bounds) -> Iterator[Difference]:
@@ -141,15 +141,7 @@ def word_by_word(alert: Seen, wanted: AlertIssued, bounds: Bounds) -> list[str]:
 
 
 def _edited(alert: Seen, names: list[str]) -> Difference:
-    data: AlertIssued = alert.data
-    return found(
-        "record-edited",
-        alert,
-        f"not as its cause implies: {', '.join(names)}",
-        release_id=data.release_id,
-        agency=data.agency,
-        alert_id=data.alert_id,
-    )
+    return found("record-edited", alert, f"not as its cause implies: {', '.join(names)}", **named(alert))
 
 
 def _in_order(story: Story) -> Iterator[Difference]:
@@ -158,12 +150,12 @@ def _in_order(story: Story) -> Iterator[Difference]:
     seen_ids: set[str] = set()
     for alert in story.alerts:
         data: AlertIssued = alert.data
-        named = {"release_id": story.release_id, "agency": data.agency, "alert_id": data.alert_id}
         following = last[data.agency] + 1
         if data.alert_id in seen_ids and data.sequence < following:
             if data.repeats is not None:
-                yield found("alert-duplicate", alert, "the repetition was issued before", **named)
+                yield found("alert-duplicate", alert, "the repetition was issued before", **named(alert))
         elif data.sequence != following:
-            yield found("sequence-gap", alert, f"sequence {data.sequence} comes where {following} is due", **named)
+            said = f"sequence {data.sequence} comes where {following} is due"
+            yield found("sequence-gap", alert, said, **named(alert))
         seen_ids.add(data.alert_id)
         last[data.agency] = max(last[data.agency], data.sequence)

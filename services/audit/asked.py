@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from schemas.alert import AlertIssued
 from schemas.delivery import DeliveryRequested
-from services.audit.difference import Difference, Kind, found
+from services.audit.difference import Difference, Kind, found, named
 from services.audit.record import Seen
 
 NOTIFIER = "/services/notifier"
@@ -33,7 +33,7 @@ class Asked:
     @property
     def named(self) -> dict[str, str | None]:
         """What it is about."""
-        return {name: getattr(self.data, name) for name in ("release_id", "agency", "alert_id")}
+        return named(self.seen)
 
 
 def about(seen: Seen, kind: Kind, what: str) -> Difference:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from schemas.alert import DisclosureMade
 from schemas.envelope import derived_id
 from services.audit.alerts import Told
-from services.audit.difference import Difference, found
+from services.audit.difference import Difference, found, named
 from services.audit.record import Seen, Topics
 from services.audit.story import Story
 from services.audit.told import edited
@@ -23,22 +23,21 @@ def edges(topics: Topics) -> Iterator[Difference]:
         agency, alert_id = alert.data.agency, alert.data.alert_id
         told[agency].add(alert_id)
         copy = mine.get(agency, {}).get(alert_id)
-        named = {"release_id": alert.data.release_id, "agency": agency, "alert_id": alert_id}
         since = cut.get(f"alerts.{agency}")
         if copy is None and (since is None or alert.at > since):
-            yield found("edge-copy-missing", alert, f"not on alerts.{agency}", **named)
+            yield found("edge-copy-missing", alert, f"not on alerts.{agency}", **named(alert))
         elif copy is not None and copy.digest != alert.digest:
-            yield found("edge-copy-differs", copy, f"not the bytes of {alert.where}", **named)
+            yield found("edge-copy-differs", copy, f"not the bytes of {alert.where}", **named(alert))
     for agency, log in logs.items():
         counted: Counter[str] = Counter()
         for copy in log:
             data = copy.data
             counted[data.alert_id] += 1
-            named = {"release_id": data.release_id, "agency": agency, "alert_id": data.alert_id}
+            about = named(copy) | {"agency": agency}
             if data.alert_id not in told[agency] and ("alerts" not in cut or copy.at > cut["alerts"]):
-                yield found("edge-copy-unexpected", copy, "not on alerts", **named)
+                yield found("edge-copy-unexpected", copy, "not on alerts", **about)
             elif counted[data.alert_id] == 2:
-                yield found("alert-duplicate", copy, "stands twice on the agency's topic", **named)
+                yield found("alert-duplicate", copy, "stands twice on the agency's topic", **about)
 
 
 def disclosures(story: Story, told: Told, topics: Topics) -> Iterator[Difference]:
@@ -53,13 +52,13 @@ def disclosures(story: Story, told: Told, topics: Topics) -> Iterator[Difference
         by_alert[one.data.alert_id].append(one)
     for due, alert in told.matched:
         data, lab = alert.data, due.window.lab
-        named = {"release_id": story.release_id, "agency": data.agency, "alert_id": data.alert_id}
+        about = named(alert)
         mine = by_alert.pop(data.alert_id, [])
         since = topics.cut.get(f"receipts.{lab}")
         if not mine and (since is None or alert.at > since):
-            yield found("disclosure-missing", alert, f"{lab} was not told of it", **named)
+            yield found("disclosure-missing", alert, f"{lab} was not told of it", **about)
         for again in mine[1:]:
-            yield found("disclosure-unexpected", again, f"{lab} was told of it before", **named)
+            yield found("disclosure-unexpected", again, f"{lab} was told of it before", **about)
         for one in mine[:1]:
             wanted = DisclosureMade(
                 release_id=story.release_id,
@@ -80,10 +79,10 @@ def disclosures(story: Story, told: Told, topics: Topics) -> Iterator[Difference
             if one.topic != f"receipts.{lab}":
                 names.append("topic")
             if names:
-                yield found("record-edited", one, f"not as its alert implies: {', '.join(names)}", **named)
+                yield found("record-edited", one, f"not as its alert implies: {', '.join(names)}", **about)
     known = {alert.data.alert_id for alert in story.alerts}
     for alert_id, log in by_alert.items():
         for one in log:
             if alert_id not in known and ("alerts" not in topics.cut or one.at > topics.cut["alerts"]):
-                named = {"release_id": story.release_id, "agency": one.data.agency, "alert_id": alert_id}
-                yield found("disclosure-unexpected", one, "the alert that it speaks of is not on alerts", **named)
+                said = "the alert that it speaks of is not on alerts"
+                yield found("disclosure-unexpected", one, said, **named(one))
