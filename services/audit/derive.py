@@ -17,20 +17,25 @@ from services.audit.waiting import Waiting
 
 def derive(
     topics: Topics, bounds: Bounds, since: datetime | None = None, progress: Callable[[int, int], None] | None = None
-) -> list[Difference]:
-    """Every difference, in the order of time; with `since`, those from then on. What is in flight is none."""
+) -> tuple[list[Difference], int]:
+    """Every difference, in the order of time; with `since`, those from then on. What is in flight is none.
+
+    And how many releases cannot be audited: retention has taken their beginning.
+    """
     versions, asleep, waiting = Versions(topics.logs["registry-versions"]), paused(topics), Waiting(topics)
-    known = stories(topics)
+    known, skipped = stories(topics), 0
     found = [Difference("unreadable-record", one.at, "not an event of this topic", one.where) for one in topics.unread]
     found += edges(topics)
     for number, story in enumerate(known.values()):
         if story.is_whole(topics.cut):
             found += _of(story, versions, bounds, topics, asleep, waiting)
+        else:
+            skipped += 1
         if progress is not None:
             progress(number + 1, len(known))
     first = since or datetime.min.replace(tzinfo=bounds.settled_at.tzinfo)
     kept = [one for one in found if first <= one.at <= bounds.settled_at]
-    return sorted(dict.fromkeys(kept), key=lambda one: one.at)
+    return sorted(dict.fromkeys(kept), key=lambda one: one.at), skipped
 
 
 def _of(
@@ -48,8 +53,3 @@ def _of(
     yield from chase(story, versions, bounds, waiting)
     yield from answers(story, topics)
     yield from push(story, told, versions, bounds, asleep)
-
-
-def skipped(topics: Topics) -> int:
-    """How many releases cannot be audited: retention has taken their beginning."""
-    return sum(not story.is_whole(topics.cut) for story in stories(topics).values())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.audit.derive import derive, skipped
+from services.audit.derive import derive
 from services.audit.difference import Difference, Kind
 from services.audit.reading import Progress, read
 from services.audit.record import Bounds
@@ -54,11 +54,11 @@ async def audit(
     bounds = Bounds(settled_ms, APART // timedelta(milliseconds=1), clock.at)
     topics = await read(connection, clock, say("reading") if say is not None else None)
     progress = say("auditing") if say is not None else None
-    found = await asyncio.to_thread(derive, topics, bounds, since, progress)
+    found, skipped = await asyncio.to_thread(derive, topics, bounds, since, progress)
     return Report(
         differences=tuple(found),
         until=bounds.settled_at,
         records=sum(len(log) for log in topics.logs.values()) + len(topics.unread),
         releases=len({one.data.window.release_id for one in topics.logs["windows"]}),
-        skipped=skipped(topics),
+        skipped=skipped,
     )

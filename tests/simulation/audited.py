@@ -1,7 +1,7 @@
 """Simulated topics as the audit reads them, and what is done to them so that it has something to find."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -66,8 +66,13 @@ class Written:
 
     def differences(self, apart_ms: int = 0) -> list[Difference]:
         """What the audit finds. Nothing is in flight; the logs' times are exact, unless they may lie so far apart."""
-        topics = Topics()
+        return self.derived(apart_ms)[0]
+
+    def derived(self, apart_ms: int = 0, cut: Iterable[str] = ()) -> tuple[list[Difference], int]:
+        """The same, and how many releases are skipped; `cut`: topics whose beginning retention has taken."""
+        topics = Topics(cut=dict.fromkeys(cut, self.now))
         for name, log in self.logs.items():
             for offset, one in enumerate(log):
                 topics.take(name, 0, offset, (one.at - EPOCH) // MILLISECOND, one.at, one.key, one.value)
-        return derive(topics, Bounds((self.now - EPOCH) // MILLISECOND, apart_ms, lambda ms: EPOCH + ms * MILLISECOND))
+        bounds = Bounds((self.now - EPOCH) // MILLISECOND, apart_ms, lambda ms: EPOCH + ms * MILLISECOND)
+        return derive(topics, bounds)

@@ -53,6 +53,15 @@ def test_that_the_registry_has_just_changed_excuses_no_missing_alert() -> None:
     assert [(one.kind, one.agency) for one in found] == [("alert-missing", "all"), ("alert-missing", "cyber")]
 
 
+def test_a_release_whose_beginning_is_not_kept_is_counted_and_not_judged() -> None:
+    written = Written.of(World().announce().until(70))
+    assert written.derived() == ([], 0)
+    written.drop(lambda name, event: name == "windows" and "scheduled" in event["type"])
+    assert written.derived(cut=("windows", "alerts")) == ([], 1)
+    found, skipped = written.derived()
+    assert (bool(found), skipped) == (True, 0)
+
+
 def test_what_is_said_again_is_no_difference() -> None:
     world = World().announce(event_id="e").announce(event_id="e")
     world.answer("cyber", "participating", event_id="a").answer("cyber", "participating", event_id="a")
