@@ -110,7 +110,7 @@ class Aftermath:
     def _ends(self, asked: Asked) -> list[datetime]:
         """What ends the search for somebody who takes it: a success, an answer, a newer alert, oblivion."""
         told = self._story.told[asked.data.agency]
-        same = {one.data.alert_id for one in told if (one.data.repeats or one.data.alert_id) == asked.root}
+        same = self._story.ids_of(asked.data.agency, asked.root)
         outcomes = [one for request in asked.requests for one in self._outcomes[request.data.delivery_id]]
         ends = [one.at for one in outcomes if isinstance(one.data, DeliverySucceeded)]
         ends += [one.at for one in self._story.answered[asked.data.agency] if one.data.alert_id in same]

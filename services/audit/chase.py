@@ -91,7 +91,7 @@ def _ended(alert: Seen, story: Story, given: list[Given], bounds: Bounds) -> tup
     """
     asks: AlertIssued = alert.data
     told = story.told[asks.agency]
-    mine = {asks.alert_id, *(one.data.alert_id for one in told if one.data.repeats == asks.alert_id)}
+    mine = story.ids_of(asks.agency, asks.alert_id)
     of_this_life = [one for one in given if one.answer.life == asks.life]
     ends = [one.at for one in of_this_life if one.answer.alert_id in mine]
     for later in told:

@@ -41,7 +41,7 @@ def _is_moot(
 ) -> bool:
     """Whether the alert was answered, or a newer one asked, before the notifier can have read the reminder."""
     asks, until, told = alert.data, reminder.at + bounds.apart, story.told[alert.data.agency]
-    mine = {asks.alert_id, *(one.data.alert_id for one in told if one.data.repeats == asks.alert_id)}
+    mine = story.ids_of(asks.agency, asks.alert_id)
     answered = any(one.answer.alert_id in mine and one.at <= until for one in given)
     newer = any(
         one.offset > alert.offset

@@ -64,6 +64,11 @@ class Story:
         """The recorded answers of each agency."""
         return _by_agency(one for one in self.acknowledgements if isinstance(one.data, AcknowledgementRecorded))
 
+    def ids_of(self, agency: str, root: str) -> set[str]:
+        """The ids under which an agency was told of one alert: its own, and those of its repetitions."""
+        told = (one.data for one in self.told[agency])
+        return {data.alert_id for data in told if (data.repeats or data.alert_id) == root}
+
     def is_whole(self, cut: Iterable[str]) -> bool:
         """Whether its beginning is kept: the first event of a window follows from a first statement."""
         if "windows" not in cut and "alerts" not in cut:
