@@ -42,6 +42,11 @@ class Kept:
     key: str
     value: str
 
+    @property
+    def where(self) -> str:
+        """Its coordinates."""
+        return f"{self.topic} {self.partition}/{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

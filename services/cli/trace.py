@@ -43,8 +43,7 @@ def _line(hop: Hop, clock: SystemClock) -> str:
     if hop.after_ms is not None:
         long = hop.after_ms >= LONG_MS
         after = f"+{iso8601(timedelta(milliseconds=hop.after_ms))}" if long else f"+{hop.after_ms} ms"
-    where = f"({kept.topic} {kept.partition}/{kept.offset})"
-    return f"{rfc3339(clock.at(kept.ms)):27} {after:>12}  {'  ' * hop.depth}{hop.name}  {hop.about}  {where}"
+    return f"{rfc3339(clock.at(kept.ms)):27} {after:>12}  {'  ' * hop.depth}{hop.name}  {hop.about}  ({kept.where})"
 
 
 def _fields(hop: Hop, clock: SystemClock) -> dict[str, object]:
@@ -55,6 +54,6 @@ def _fields(hop: Hop, clock: SystemClock) -> dict[str, object]:
         "about": hop.about,
         "after_ms": hop.after_ms,
         "event_id": hop.event_id or None,
-        "where": f"{kept.topic} {kept.partition}/{kept.offset}",
-        "cause": f"{cause.kept.topic} {cause.kept.partition}/{cause.kept.offset}" if cause is not None else None,
+        "where": kept.where,
+        "cause": cause.kept.where if cause is not None else None,
     }
