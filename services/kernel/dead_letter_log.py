@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from services.kernel.connection import Connection
 from services.kernel.dead_letter import REPLAYS_TOPIC, Letter
-from services.kernel.settings import SettingsError
+from services.kernel.records import records
 from services.kernel.state import POSITIONS, Positions
 
 DEAD_LETTERS_TOPIC = "dead-letters"
@@ -43,17 +43,19 @@ async def letters(connection: Connection) -> list[Found]:
 
     Raises KafkaError, and SettingsError where the topic is missing or may not be read.
     """
-    records = await _every(connection)
+    remedy = "`herald registry apply FILE` makes it, and `herald provision` lets who is to read it do so"
+    every = [record async for record in records(connection, DEAD_LETTERS_TOPIC, remedy=remedy)]
+    every.sort(key=lambda record: (record.partition, record.offset))
     known: dict[tuple[str, int], Positions] = {}
     last: dict[tuple[str, int, str, bytes], Any] = {}
-    for record in records:
+    for record in every:
         letter = Letter.of(record.headers)
         last[letter.service, record.partition, letter.place, record.key] = record
         where = (letter.service, record.partition)
         if where not in known:
             known[where] = await positions(connection, *where)
     found = []
-    for record in records:
+    for record in every:
         letter = Letter.of(record.headers)
         is_last = last[letter.service, record.partition, letter.place, record.key] is record
         is_open = is_last and _is_open(letter, record, known[letter.service, record.partition])
@@ -110,31 +112,6 @@ async def positions(connection: Connection, service: str, partition: int) -> Pos
         return Positions()
     finally:
         await consumer.stop()
-
-
-async def _every(connection: Connection) -> list[Any]:
-    topic = connection.topic(DEAD_LETTERS_TOPIC)
-    consumer = connection.consumer()
-    await consumer.start()
-    try:
-        if topic not in await consumer.topics():
-            raise SettingsError(
-                f"topic {topic} is not there, or not for this user: `herald registry apply FILE` makes it, and "
-                "`herald provision` lets who is to read it do so"
-            )
-        consumer.subscribe([topic])
-        while not consumer.assignment():
-            await consumer.getmany(timeout_ms=20)
-        sources = sorted(consumer.assignment())
-        await consumer.seek_to_beginning(*sources)
-        ends = await consumer.end_offsets(sources)
-        records = []
-        while any([await consumer.position(source) < ends[source] for source in sources]):
-            for batch in (await consumer.getmany(timeout_ms=500)).values():
-                records += batch
-    finally:
-        await consumer.stop()
-    return sorted(records, key=lambda record: (record.partition, record.offset))
 
 
 def _is_open(letter: Letter, record: Any, reached: Positions) -> bool:
