@@ -19,7 +19,6 @@ from services.kernel.connection import Connection
 
 FOLDER = "credentials"
 DOOR = "door"
-AUDIT, AUDITED_BY = "audit", "watchdog"
 
 
 def environments(
@@ -35,7 +34,7 @@ def environments(
     ever = users | {acl.user for acl in access.acls()}
     folder = data.absolute() / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    owners = [SERVICE_OWNER + name for name in (*SERVICES, DOOR, *others, *([AUDIT] if AUDITED_BY in others else []))]
+    owners = [SERVICE_OWNER + name for name in (*SERVICES, DOOR, *others)]
     kept = {owner: user for owner in owners if (user := _kept(owner, users, folder)) is not None}
     new = asyncio.run(_numbered(connection, [owner for owner in owners if owner not in kept], ever))
     for owner, user in new.items():
@@ -56,12 +55,6 @@ def environments(
     tls = {"HERALD_DOOR__TLS_CERTFILE": str(certificate(data, DOOR))}
     for name in (DOOR, "deliveries"):  # whose messages carry links to the door
         found[name] |= tls
-    if AUDITED_BY in others:
-        audit = found.pop(AUDIT)
-        found[AUDITED_BY] |= {
-            "HERALD_WATCHDOG__AUDIT_USERNAME": audit["HERALD_KAFKA__SASL_USERNAME"],
-            "HERALD_WATCHDOG__AUDIT_PASSWORD_FILE": audit["HERALD_KAFKA__SASL_PASSWORD_FILE"],
-        }
     return found
 
 

@@ -57,7 +57,10 @@ async def _run(settings: Settings, data: Path, kafka: stack.Kafka, as_json: bool
     if kafka.secured is not None:
         from services.cli.service_users import environments  # noqa: PLC0415 - keeps other commands quick
 
-        own = await asyncio.to_thread(environments, connection, registry, kafka.secured, data, "watchdog")
+        own = await asyncio.to_thread(environments, connection, registry, kafka.secured, data, "watchdog", "audit")
+        audit = own.pop("audit")  # no process of its own: the watchdog runs it, as another user
+        for part in ("USERNAME", "PASSWORD_FILE"):
+            own["watchdog"][f"HERALD_WATCHDOG__AUDIT_{part}"] = audit[f"HERALD_KAFKA__SASL_{part}"]
 
     def show(happened: Happened) -> None:
         line = f"{happened.name} {happened.what}: {happened.detail}"

@@ -151,7 +151,7 @@ def test_what_it_writes_is_its_owners_alone_but_for_the_authority_and_no_secret_
     files = [path for path in up.data.rglob("*") if path.is_file()]
     assert [path for path in files if path.stat().st_mode & 0o077] == [up.cafile]
     secrets = {path: path.read_text().strip().encode() for path in files if path.suffix == ".password"}
-    assert len(secrets) == len(PROGRAMS) + 1
+    assert len(secrets) == len(PROGRAMS) + 2, "one a program, the audit's, and the administrator's"
     for path in files:
         if path.suffix not in {".index", ".timeindex"} and path.name not in {
             "server.properties",
