@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from services.gateway.console.entrance import SESSION, SentByAnybody, keep, local, sessions
 from services.gateway.console.sessions import Visitor
 from services.gateway.console.shell import keep_theme, render
-from services.gateway.door.identity import PAGE_PATH
+from services.gateway.door.identity import PAGE_PATH, Anybody
 from services.gateway.door.problem import Problem
 
 router = APIRouter(prefix=PAGE_PATH)
@@ -21,11 +21,9 @@ async def ask(request: Request, next: str | None = None) -> Response:
 
 
 @router.post("/login")
-async def log_in(request: Request, said: SentByAnybody) -> Response:
+async def log_in(request: Request, said: SentByAnybody, _: Anybody) -> Response:
     """Opens a session for who has an operators' token."""
     state, now = request.app.state, datetime.now(UTC)
-    address = request.client.host if request.client else ""
-    request.state.headers.update(state.gatekeeper.admit(address))
     wanted, token = local(said.get("next")), said.get("token", "").strip()
     await state.gatekeeper.hears_of(token)
     known = state.directory.tokens.holder(token, now)

@@ -17,7 +17,7 @@ from schemas.credential import Role
 from services.gateway.console.entrance import keep, local, sessions
 from services.gateway.console.login import let_in
 from services.gateway.console.shell import render
-from services.gateway.door.identity import PAGE_PATH
+from services.gateway.door.identity import PAGE_PATH, Anybody
 from services.gateway.door.issuers import Issuers, may_be_asked
 from services.gateway.door.oidc import prove
 from services.gateway.door.problem import Problem
@@ -129,10 +129,8 @@ class LoginService:
 
 
 @router.get("/login/service")
-async def begin(request: Request, next: Said = None) -> Response:
+async def begin(request: Request, _: Anybody, next: Said = None) -> Response:
     """Sends the browser to the login service."""
-    address = request.client.host if request.client else ""
-    request.state.headers.update(request.app.state.gatekeeper.admit(address))
     made = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
     response = RedirectResponse(await request.app.state.console.login_service.begun(**made), 303)
     sealed = sessions(request).sealed("login", datetime.now(UTC) + LASTS, next=local(next), **made)
@@ -141,10 +139,8 @@ async def begin(request: Request, next: Said = None) -> Response:
 
 
 @router.get("/login/callback")
-async def end(request: Request, code: Said = None, state: Said = None, iss: Said = None) -> Response:
+async def end(request: Request, _: Anybody, code: Said = None, state: Said = None, iss: Said = None) -> Response:
     """Comes back from there: opens a session for who that was."""
-    address = request.client.host if request.client else ""
-    request.state.headers.update(request.app.state.gatekeeper.admit(address))
     now, service = datetime.now(UTC), request.app.state.console.login_service
     begun = sessions(request).opened(request.cookies.get(ATTEMPT), "login")
     wanted = begun["next"] if begun else PAGE_PATH

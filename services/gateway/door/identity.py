@@ -77,17 +77,11 @@ class Gatekeeper:
 
     def admit(self, address: str) -> dict[str, str]:
         """Holds whoever has not said who it is to a rate, by address; headers for the answer. Raises Problem 429."""
-        taken, headers = self._addresses.take(network(address))
-        if not taken:
-            raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
-        return headers
+        return _held(self._addresses, network(address))
 
     def hold(self, name: str) -> dict[str, str]:
         """Holds somebody who is known by another name to the same rate; headers for the answer. Raises Problem 429."""
-        taken, headers = self._rates.take(name)
-        if not taken:
-            raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
-        return headers
+        return _held(self._rates, name)
 
     async def hears_of(self, text: str) -> None:
         """Waits a moment for a token that is unknown as yet, so that all doors take it at once."""
@@ -100,6 +94,13 @@ class Gatekeeper:
         known, registry = self._directory.tokens.issued.get(identity.token_id), self._directory.registry
         in_force = known is not None and known.expires_at > datetime.now(UTC)
         return in_force and identity.participant in {*registry.labs, *registry.agencies}
+
+
+def _held(rates: Rates, name: str) -> dict[str, str]:
+    taken, headers = rates.take(name)
+    if not taken:
+        raise Problem(429, "too_many_requests", "slow down; Retry-After says how long", headers=headers)
+    return headers
 
 
 class _Bearer(HTTPBearer):
