@@ -8,7 +8,8 @@ import json
 import math
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
@@ -77,33 +78,34 @@ class Issuers:
         """What it answers to a form at an address of its own. Raises Problem 503."""
         if not may_be_asked(address, issuer):
             raise Problem(503, "issuer_unavailable", f"{issuer} names an address that is not https")
-        try:
-            async with asyncio.timeout(FETCH_SECONDS), self._client() as client:
-                return await _json(client, address, form, auth)
-        except (Unavailable, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            why = str(error) or type(error).__name__
-            log.warning("issuer_unavailable", issuer=issuer, error=why)
-            raise Problem(503, "issuer_unavailable", f"{issuer} does not answer as it would: {why}") from None
+        async with self._asking(issuer, f"{issuer} does not answer as it would") as client:
+            return await _json(client, address, form, auth)
 
     def _fresh(self, issuer: str) -> dict[str, Key]:
         since, keys = self._known.get(issuer, (-math.inf, {}))
         return keys if self._clock() - since < FRESH_SECONDS else {}
 
     async def _fetched(self, issuer: str) -> dict[str, Key]:
-        try:
-            async with asyncio.timeout(FETCH_SECONDS), self._client() as client:
-                self._about[issuer], keys = await _discovered(client, issuer)
-        except (Unavailable, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            why = str(error) or type(error).__name__
-            log.warning("issuer_unavailable", issuer=issuer, error=why)
-            said = f"the keys of {issuer} cannot be had: {why}"
-            raise Problem(503, "issuer_unavailable", said, headers={"Retry-After": "30"}) from None
+        later = {"Retry-After": "30"}
+        async with self._asking(issuer, f"the keys of {issuer} cannot be had", later) as client:
+            self._about[issuer], keys = await _discovered(client, issuer)
         self._known[issuer] = self._clock(), keys
         return keys
 
-    def _client(self) -> httpx.AsyncClient:
+    @asynccontextmanager
+    async def _asking(
+        self, issuer: str, failed: str, headers: dict[str, str] | None = None
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        """A client, for as long as an issuer may take. Raises Problem 503: what has failed, and why."""
         # No redirects, and neither proxies nor credentials from the environment: what is asked is what is listed.
-        return httpx.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False, timeout=FETCH_SECONDS)
+        client = httpx.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False, timeout=FETCH_SECONDS)
+        try:
+            async with asyncio.timeout(FETCH_SECONDS), client:
+                yield client
+        except (Unavailable, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            why = str(error) or type(error).__name__
+            log.warning("issuer_unavailable", issuer=issuer, error=why)
+            raise Problem(503, "issuer_unavailable", f"{failed}: {why}", headers=headers) from None
 
 
 async def _discovered(client: httpx.AsyncClient, issuer: str) -> tuple[dict[str, Any], dict[str, Key]]:
