@@ -118,7 +118,7 @@ def happened(world: World) -> list[Happened]:
         if topic in {"announcements", "windows", "acknowledgements"} or topic.startswith(("alerts.", "receipts.")):
             for offset, record in enumerate(records):
                 milliseconds = int(record.at.timestamp() * 1000)
-                found.append(Happened(topic, 0, offset, milliseconds, json.loads(record.value or b"")))
+                found.append(Happened(topic, offset, milliseconds, json.loads(record.value or b"")))
     return found
 
 

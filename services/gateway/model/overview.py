@@ -22,7 +22,6 @@ class Happened:
     """One event about a release, where it stood, and when Kafka took it, in milliseconds since 1970."""
 
     topic: str
-    partition: int
     offset: int
     appended_ms: int
     event: dict[str, Any]
@@ -82,14 +81,11 @@ class Overview:
 
     async def story(self, release_id: str) -> list[Happened]:
         """Everything that became of a release, oldest first; of deliveries, each attempt."""
-        of_topics = select(EVENTS.c.topic, EVENTS.c.partition, EVENTS.c.offset, EVENTS.c.appended_ms, EVENTS.c.body)
-        rows = list(await self._rows(of_topics.where(EVENTS.c.release_id == release_id).limit(MOST)))
-        edges = select(EDGE_EVENTS).where(EDGE_EVENTS.c.release_id == release_id)
-        found = [Happened(r.topic, r.partition, r.offset, r.appended_ms, json.loads(r.body)) for r in rows]
-        found += [
-            Happened(r.topic, 0, r.offset, r.appended_ms, json.loads(r.body))
-            for r in await self._rows(edges.limit(MOST))
-        ]
+        found = []
+        for table in (EVENTS, EDGE_EVENTS):
+            query = select(table.c.topic, table.c.offset, table.c.appended_ms, table.c.body)
+            rows = await self._rows(query.where(table.c.release_id == release_id).limit(MOST))
+            found += [Happened(r.topic, r.offset, r.appended_ms, json.loads(r.body)) for r in rows]
         return sorted(found, key=lambda one: (one.appended_ms, _RANK.get(one.topic.partition(".")[0], 9), one.offset))
 
     async def attempts(self, release_id: str) -> list[dict[str, Any]]:
@@ -103,14 +99,11 @@ class Overview:
             for r in await self._rows(query.order_by(*order))
         ]
 
-    async def delivered(self, releases: Collection[str] | None = None) -> dict[tuple[str, str], dict[str, int]]:
-        """How many deliveries stand how, by release and agency; of all releases, unless told."""
+    async def delivered(self, releases: Collection[str]) -> dict[tuple[str, str], dict[str, int]]:
+        """How many deliveries of these releases stand how, by release and agency."""
         query = select(DELIVERIES.c.release_id, DELIVERIES.c.agency, STATUS.label("status"), func.count().label("n"))
-        query = query.where(DELIVERIES.c.first_ms.is_not(None)).group_by(
-            DELIVERIES.c.release_id, DELIVERIES.c.agency, STATUS
-        )
-        if releases is not None:
-            query = query.where(DELIVERIES.c.release_id.in_(releases))
+        query = query.where(DELIVERIES.c.first_ms.is_not(None), DELIVERIES.c.release_id.in_(releases))
+        query = query.group_by(DELIVERIES.c.release_id, DELIVERIES.c.agency, STATUS)
         found: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for row in await self._rows(query):
             found[row.release_id, row.agency][row.status] = row.n
