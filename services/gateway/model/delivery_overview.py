@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.gateway.model.delivery_reading import STATUS, Told, told
+from services.gateway.model.delivery_reading import ASKED, STATUS, Told, told
 from services.gateway.model.tables import DELIVERIES, DELIVERY_OUTCOMES
 
 
@@ -27,12 +27,8 @@ class DeliveryOverview:
     ) -> list[Told]:
         """Deliveries, the last that was asked for first."""
         place = (DELIVERIES.c.first_ms, DELIVERIES.c.delivery_id)
-        query = select(DELIVERIES, STATUS.label("status")).where(DELIVERIES.c.first_ms.is_not(None))
-        if before is not None:
-            query = query.where(tuple_(*place) < before)
-        if status is not None:
-            query = query.where(STATUS.in_([status]))
-        for column, value in ((DELIVERIES.c.agency, agency), (DELIVERIES.c.endpoint, endpoint)):
+        query = ASKED if before is None else ASKED.where(tuple_(*place) < before)
+        for column, value in ((STATUS, status), (DELIVERIES.c.agency, agency), (DELIVERIES.c.endpoint, endpoint)):
             if value is not None:
                 query = query.where(column == value)
         query = query.order_by(DELIVERIES.c.first_ms.desc(), DELIVERIES.c.delivery_id.desc())
@@ -41,9 +37,8 @@ class DeliveryOverview:
 
     async def one(self, delivery_id: str) -> Told | None:
         """One delivery."""
-        query = select(DELIVERIES, STATUS.label("status")).where(DELIVERIES.c.first_ms.is_not(None))
         async with self._engine.connect() as database:
-            row = (await database.execute(query.where(DELIVERIES.c.delivery_id == delivery_id))).first()
+            row = (await database.execute(ASKED.where(DELIVERIES.c.delivery_id == delivery_id))).first()
         return told(row) if row is not None else None
 
     async def outcomes(self, delivery_id: str) -> list[dict[str, Any]]:

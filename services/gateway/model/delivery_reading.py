@@ -13,6 +13,9 @@ _LAST_IS_A_REQUEST = or_(DELIVERIES.c.settled_ms.is_(None), DELIVERIES.c.settled
 STATUS = case((_LAST_IS_A_REQUEST, "pending"), else_=DELIVERIES.c.standing)
 """How a delivery stands."""
 
+ASKED = select(DELIVERIES, STATUS.label("status")).where(DELIVERIES.c.first_ms.is_not(None))
+"""Those that are known to be asked for; an outcome may be projected before its request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -64,9 +67,7 @@ class DeliveryReading:
 
     @staticmethod
     def _of(agency: str) -> Any:
-        """Those that are known to be asked for; an outcome may be projected before its request."""
-        query = select(DELIVERIES, STATUS.label("status"))
-        return query.where(DELIVERIES.c.agency == agency, DELIVERIES.c.first_ms.is_not(None))
+        return ASKED.where(DELIVERIES.c.agency == agency)
 
 
 def told(row: Any) -> Told:
