@@ -11,6 +11,7 @@ from services.gateway.console.board import Row
 from services.gateway.console.entrance import Viewer
 from services.gateway.console.shell import render
 from services.gateway.console.standing import WHY, WORDS
+from services.gateway.console.windows import shown
 from services.gateway.door.identity import PAGE_PATH
 
 router = APIRouter(prefix=PAGE_PATH)
@@ -41,8 +42,7 @@ async def drills(request: Request, visitor: Viewer) -> Response:
     rows = board.rows(windows, alerts, answers, known, now)
     found = [_drill(row, answers.get(row.release_id, []), delivered) for row in rows]
     found.sort(key=lambda one: one.begun_at or now, reverse=True)
-    about = [{"data": {"release_id": release_id}} for release_id in releases]
-    await state.audit.shown(request.state.request_id, visitor, "window.read", about)
+    await shown(request, visitor, rows)
     last = next((one.begun_at for one in found if one.begun_at is not None), None)
     every = known.drills.every if known.drills else None
     return render(

@@ -1,17 +1,17 @@
 """A release's own page: who stands how, and everything that became of it, event by event."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
 from schemas.values import Uuid
-from services.gateway.console import board
 from services.gateway.console.csv_file import csv_file
 from services.gateway.console.entrance import Viewer
 from services.gateway.console.sessions import Visitor
 from services.gateway.console.shell import render
 from services.gateway.console.standing import WHY, WORDS
 from services.gateway.console.story import Entry, told
+from services.gateway.console.windows import standings
 from services.gateway.door.identity import PAGE_PATH
 from services.gateway.door.problem import Problem
 
@@ -24,10 +24,9 @@ ReleaseId = Annotated[Uuid, Path()]
 async def release(request: Request, visitor: Viewer, release_id: ReleaseId) -> Response:
     """One release."""
     state = request.app.state
-    overview, now = state.console.overview, state.clock.now()
+    overview = state.console.overview
     seen, window = await overview.seen(), await _window(request, visitor, release_id)
-    alerts, answers = await overview.alerts([release_id]), await overview.answers([release_id])
-    (row,) = board.rows([window], alerts, answers, state.directory.registry, now)
+    (row,) = await standings(request, [window])
     entries = await _story(request, release_id)
     delivered = await overview.delivered([release_id])
     return render(
@@ -56,8 +55,8 @@ async def as_csv(request: Request, visitor: Viewer, release_id: ReleaseId) -> Re
     return csv_file(request, "release", ("at", "who", "what", "detail"), lines)
 
 
-async def _window(request: Request, visitor: Visitor, release_id: str) -> dict[str, object]:
-    window: dict[str, object] | None = await request.app.state.console.overview.window(release_id)
+async def _window(request: Request, visitor: Visitor, release_id: str) -> dict[str, Any]:
+    window: dict[str, Any] | None = await request.app.state.console.overview.window(release_id)
     if window is None:
         raise Problem(404, "unknown_release", "no release has this id")
     await request.app.state.audit.write(request.state.request_id, visitor, "release.read", release_ids=(release_id,))

@@ -1,5 +1,6 @@
 """The first page: the time line of windows, and the matrix of who was told and what they said."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -53,8 +54,8 @@ async def first(request: Request, visitor: Viewer, chosen: Filters) -> Response:
     seen, now, registry = await state.console.overview.seen(), state.clock.now(), state.directory.registry
     page, count = await _page(request, chosen)
     real = board.ordered(await state.console.overview.windows(board.STATUSES["current"], exercise=False))
-    sums = board.sums(await _standings(request, real))
-    await _shown(request, visitor, [*page, *([sums.following] if sums.following else [])])
+    sums = board.sums(await standings(request, real))
+    await shown(request, visitor, [*page, *([sums.following] if sums.following else [])])
     return render(
         request,
         "windows.html",
@@ -77,7 +78,7 @@ async def first(request: Request, visitor: Viewer, chosen: Filters) -> Response:
 async def as_csv(request: Request, visitor: Viewer, chosen: Filters) -> Response:
     """The same as a table for a spreadsheet: one line for each release and agency."""
     found = await _rows(request, chosen)
-    await _shown(request, visitor, found)
+    await shown(request, visitor, found)
     names = ("release", "release_id", "exercise", "status", "opens_at", "closes_at", "agency", "answer", "overdue")
     lines = [
         {
@@ -108,8 +109,8 @@ async def search(request: Request, visitor: Viewer, said: Sent) -> Response:
     windows = [one for one in await overview.named(text, release_id) if _is_named(one, text)] if text else []
     if len(windows) == 1:
         return RedirectResponse(f"{PAGE_PATH}/releases/{windows[0]['release_id']}", 303)
-    found = await _standings(request, board.ordered(windows)[:PAGE])
-    await _shown(request, visitor, found)
+    found = await standings(request, board.ordered(windows)[:PAGE])
+    await shown(request, visitor, found)
     return render(request, "search.html", text=text, rows=found, count=len(windows))
 
 
@@ -119,14 +120,12 @@ async def _page(request: Request, chosen: Filter) -> tuple[list[Row], int]:
         found = await _rows(request, chosen)
         return found[chosen.start : chosen.start + PAGE], len(found)
     windows = await _windows(request, chosen)
-    return await _standings(request, windows[chosen.start : chosen.start + PAGE]), len(windows)
+    return await standings(request, windows[chosen.start : chosen.start + PAGE]), len(windows)
 
 
 async def _rows(request: Request, chosen: Filter) -> list[Row]:
-    """All of them, some at a time: between these others have their turn."""
-    windows, found = await _windows(request, chosen), []
-    for start in range(0, len(windows), AT_ONCE):
-        found += await _standings(request, windows[start : start + AT_ONCE])
+    """All of them."""
+    found = await standings(request, await _windows(request, chosen))
     if chosen.agency:
         found = [row for row in found if chosen.agency in row.agencies]
     return [row for row in found if row.overdue] if chosen.overdue else found
@@ -138,14 +137,20 @@ async def _windows(request: Request, chosen: Filter) -> list[dict[str, Any]]:
     return board.ordered(await overview.windows(statuses, lab=chosen.lab or None, exercise=exercise))
 
 
-async def _standings(request: Request, windows: list[dict[str, Any]]) -> list[Row]:
-    state, releases = request.app.state, [str(one["release_id"]) for one in windows]
-    overview = state.console.overview
-    alerts, answers = await overview.alerts(releases), await overview.answers(releases)
-    return board.rows(windows, alerts, answers, state.directory.registry, state.clock.now())
+async def standings(request: Request, windows: Sequence[dict[str, Any]]) -> list[Row]:
+    """Windows with their agencies, some at a time: between these others have their turn."""
+    state, found = request.app.state, []
+    overview, registry, now = state.console.overview, state.directory.registry, state.clock.now()
+    for start in range(0, len(windows), AT_ONCE):
+        some = windows[start : start + AT_ONCE]
+        releases = [one["release_id"] for one in some]
+        alerts, answers = await overview.alerts(releases), await overview.answers(releases)
+        found += board.rows(some, alerts, answers, registry, now)
+    return found
 
 
-async def _shown(request: Request, visitor: Visitor, rows: list[Row]) -> None:
+async def shown(request: Request, visitor: Visitor, rows: Sequence[Row]) -> None:
+    """Writes down that these are about to be shown. Raises Problem 503: then they are not."""
     about = [{"data": {"release_id": row.release_id}} for row in rows]
     await request.app.state.audit.shown(request.state.request_id, visitor, "window.read", about)
 
