@@ -1,17 +1,17 @@
 """Deliveries of all agencies, each with its attempts; an operator may have one tried again."""
 
-from typing import Annotated, Literal
-from urllib.parse import urlencode
+from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ConfigDict
 
 from schemas.values import Uuid
+from services.gateway.console.chosen import Chosen
 from services.gateway.console.csv_file import csv_file
 from services.gateway.console.entrance import SentByOperator, Viewer
 from services.gateway.console.sessions import Visitor
 from services.gateway.console.shell import render
+from services.gateway.door.deliveries import Status
 from services.gateway.door.identity import PAGE_PATH
 from services.gateway.door.problem import Problem
 from services.gateway.model.delivery_reading import Told
@@ -20,23 +20,15 @@ router = APIRouter(prefix=PAGE_PATH)
 
 PAGE, MOST = 50, 5000
 DeliveryId = Annotated[Uuid, Path()]
-Status = Literal["", "pending", "failing", "taken", "abandoned"]
 
 
-class Filter(BaseModel):
+class Filter(Chosen):
     """What of it is shown."""
 
-    model_config = ConfigDict(extra="ignore")
-
-    status: Status = ""
+    status: Status | Literal[""] = ""
     agency: Annotated[str, Query(max_length=64)] = ""
     endpoint: Annotated[str, Query(max_length=64)] = ""
     before: Annotated[str, Query(pattern=r"^([0-9]{1,18}\.[0-9a-f-]{36})?$")] = ""
-
-    def query(self, **changes: str) -> str:
-        """As an address says it; what is as usual is left out."""
-        said = {name: value for name, value in (self.model_dump() | changes).items() if value}
-        return f"?{urlencode(said)}" if said else ""
 
 
 Filters = Annotated[Filter, Query()]
@@ -59,7 +51,7 @@ async def deliveries(request: Request, visitor: Viewer, chosen: Filters) -> Resp
         chosen=chosen,
         after=last,
         registry=request.app.state.directory.registry,
-        statuses=("pending", "failing", "taken", "abandoned"),
+        statuses=get_args(Status),
     )
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ConfigDict
 
 from services.gateway.console import board
 from services.gateway.console.board import Row
+from services.gateway.console.chosen import Chosen
 from services.gateway.console.csv_file import csv_file
 from services.gateway.console.entrance import Sent, Viewer
 from services.gateway.console.sessions import Visitor
@@ -23,10 +22,8 @@ PAGE, AT_ONCE = 40, 100
 Id = Annotated[str, Query(max_length=64)]
 
 
-class Filter(BaseModel):
-    """What of it is shown. It stands in the address, so it holds ids alone: never a lab's reference."""
-
-    model_config = ConfigDict(extra="ignore")
+class Filter(Chosen):
+    """What of it is shown."""
 
     status: Literal["current", "open", "scheduled", "ended", "not-offered", "all"] = "current"
     lab: Id = ""
@@ -34,14 +31,6 @@ class Filter(BaseModel):
     drills: Literal["with", "only", "without"] = "with"
     overdue: bool = False
     start: Annotated[int, Query(ge=0, le=100_000)] = 0
-
-    def query(self, **changes: object) -> str:
-        """As an address says it; what is as usual is left out."""
-        usual = Filter().model_dump()
-        said = {name: value for name, value in (self.model_dump() | changes).items() if value != usual[name]}
-        return (
-            f"?{urlencode({k: str(v).lower() if isinstance(v, bool) else v for k, v in said.items()})}" if said else ""
-        )
 
 
 Filters = Annotated[Filter, Query()]
