@@ -10,7 +10,7 @@ from services.gateway.console import board
 from services.gateway.console.board import Row
 from services.gateway.console.entrance import Viewer
 from services.gateway.console.shell import render
-from services.gateway.console.standing import WHY, WORDS
+from services.gateway.console.standing import WORDS
 from services.gateway.console.windows import shown
 from services.gateway.door.identity import PAGE_PATH
 
@@ -53,7 +53,6 @@ async def drills(request: Request, visitor: Viewer) -> Response:
         plan=known.drills,
         due_at=last + every if last is not None and every is not None else None,
         willing=sorted(name for name, one in known.agencies.items() if one.exercises),
-        why=WHY,
         words=WORDS,
     )
 
