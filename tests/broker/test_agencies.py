@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import icalendar
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from schemas.registry import Registry
 from services.kernel.credential_log import Token, issue
@@ -25,13 +24,14 @@ from tests.broker.flow import release
 from tests.broker.telling import alert_of, announce, told
 from tests.broker.test_deployment import send
 from tests.broker.test_embedded import herald
+from tests.browser.chromium import chromium, is_dark
 from tests.simulation.world import NAMESPACE
 
+__all__ = ["chromium"]
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "for-agencies.md").read_text()
 VENV = Path(sys.executable).parent
-CHROMIUM = shutil.which("chromium")
 ID = "2f6c1e9a-0000-5000-8000-000000000000"
 
 
@@ -220,17 +220,6 @@ async def door_head(door: Door, token: Token) -> httpx.Response:
         return await client.head("/v1/calendar.ics", params={"token": str(token)})
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    """The system's Chromium."""
-    if CHROMIUM is None and os.environ.get("CI") is None:
-        pytest.skip("no chromium here: install it (apt-get install chromium) to look at the page in a real browser")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
 async def test_in_a_browser_without_scripts_a_keyboard_is_enough_to_answer(door: Door, chromium: Browser) -> None:
     alert = await told(door, "cisa", "by-keyboard")
     url = (await door.post("cisa", f"/v1/alerts/{alert['id']}/link")).json()["url"]
@@ -286,8 +275,7 @@ async def test_the_page_is_readable_on_a_phone_and_a_desk_in_both_themes(
         found = await Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        paper = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (max(map(int, re.findall(r"\d+", paper))) < 128) == (scheme == "dark")
+        assert await is_dark(page) == (scheme == "dark")
     assert [text for text in said if "404" not in text] == []  # the last page is one
     await context.close()
 

@@ -1,7 +1,6 @@
 """The operators' page in a real browser: every page, both themes, phone and desktop, alive, and without scripts."""
 
 import os
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,6 +12,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, Page, expect
 
 from schemas.credential import Role
+from tests.browser.chromium import is_dark
 from tests.browser.stage import Stage
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -82,12 +82,6 @@ async def test_every_page_is_accessible_and_fits_in_both_themes_on_a_phone_and_a
         assert [
             one for one in said if "404" not in one
         ] == []  # the last page is one; nor does the policy on content stop anything that the pages want
-
-
-async def is_dark(page: Page) -> bool:
-    """Whether the ground is."""
-    ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return max(map(int, re.findall(r"\d+", ground))) < 128
 
 
 async def test_a_change_is_on_the_open_page_without_reloading_it(stage: Stage, chromium: Browser) -> None:
