@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from services.gateway.model.tables import METADATA, POSITIONS
 from services.kernel.connection import Connection
 from services.kernel.provision import provision
 from services.kernel.settings import DoorSettings, KafkaSettings, Settings
+from tests.broker.lives import write
 from tests.broker.projecting import AT_ONCE
 from tests.repo.runbook import quotes
 from tests.scale import scaled
@@ -50,12 +52,9 @@ async def connection(kafka: str) -> Connection:
         world.announce(reference=f"m-{number}", handling="ü" * (number + 1))
         world.announce(reference=f"m-{number}", handling="again")
     world.answer("all").until(20).answer("all", "participating").withdraw(reference="m-3").until(40)
+    await write(found, world)
     producer = found.producer()
     await producer.start()
-    for topic, records in world.logs.items():
-        if topic.startswith(("alerts.", "receipts.")) or topic in {"announcements", "windows", "acknowledgements"}:
-            for record in records:
-                await producer.send(found.topic(topic), record.value, key=record.key)
     for number, (at, data) in enumerate(_delivered()):
         event = data.stamped(cause="a test", ordinal=number, source="/services/test", time=at)
         for topic in data.topics():
@@ -116,17 +115,28 @@ async def rows(engine: AsyncEngine) -> dict[str, list[Any]]:
 
 async def projected(connection: Connection, engine: AsyncEngine, *, copies: int = 1) -> dict[str, list[Any]]:
     """What the database holds once everything was projected, by so many at once."""
-    projectors = [Projector(connection, engine, PARTITIONS, registry) for _ in range(copies)]
-    tasks = [asyncio.create_task(one.run()) for one in projectors]
+    async with AsyncExitStack() as stack:
+        await caught_up(*[await stack.enter_async_context(running(connection, engine)) for _ in range(copies)])
+    return await rows(engine)
+
+
+@asynccontextmanager
+async def running(connection: Connection, engine: AsyncEngine) -> AsyncIterator[Projector]:
+    """A projector that runs, for a minute at most."""
+    projector = Projector(connection, engine, PARTITIONS, registry)
+    task = asyncio.create_task(projector.run())
     try:
         async with asyncio.timeout(60):
-            while any(one.problem for one in projectors):
-                await asyncio.sleep(0.05)
+            yield projector
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    return await rows(engine)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def caught_up(*projectors: Projector) -> None:
+    """Waits until they have projected everything."""
+    while any(one.problem for one in projectors):
+        await asyncio.sleep(0.05)
 
 
 async def test_what_is_rebuilt_is_identical_row_by_row(connection: Connection, engine: AsyncEngine) -> None:
@@ -151,41 +161,26 @@ async def test_a_database_that_has_read_more_than_topics_hold_says_so_until_it_i
     async with engine.begin() as database:  # as after the topics were restored to an earlier time
         ahead = POSITIONS.update().where(POSITIONS.c.topic == "windows", POSITIONS.c.partition == 1)
         await database.execute(ahead.values(next=POSITIONS.c.next + 5))
-    projector = Projector(connection, engine, PARTITIONS, registry)
-    running = asyncio.create_task(projector.run())
-    try:
-        async with asyncio.timeout(60):
-            while "`herald read-model rebuild` makes it anew" not in str(projector.problem):
-                await asyncio.sleep(0.05)
-            assert "the read model has read model.windows/1 up to" in str(projector.problem)
-            await rebuild(engine)
-            while projector.problem:
-                await asyncio.sleep(0.05)
+    async with running(connection, engine) as projector:
+        while "`herald read-model rebuild` makes it anew" not in str(projector.problem):
+            await asyncio.sleep(0.05)
+        assert "the read model has read model.windows/1 up to" in str(projector.problem)
+        await rebuild(engine)
+        await caught_up(projector)
         assert await rows(engine) == wanted
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_emptied_under_a_door_that_runs_and_hears_nothing_new_it_is_made_anew(
     connection: Connection, engine: AsyncEngine
 ) -> None:
     wanted = await projected(connection, engine)
-    projector = Projector(connection, engine, PARTITIONS, registry)
-    running = asyncio.create_task(projector.run())
-    try:
-        async with asyncio.timeout(60):
-            while projector.problem:
-                await asyncio.sleep(0.05)
-            await rebuild(engine)
-            while not projector.problem:
-                await asyncio.sleep(0.01)
-            while projector.problem:
-                await asyncio.sleep(0.05)
+    async with running(connection, engine) as projector:
+        await caught_up(projector)
+        await rebuild(engine)
+        while not projector.problem:
+            await asyncio.sleep(0.01)
+        await caught_up(projector)
         assert await rows(engine) == wanted
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_tables_of_a_later_version_are_refused_and_made_anew_for_this_one(engine: AsyncEngine) -> None:

@@ -19,6 +19,7 @@ from services.gateway.door.app import routes
 from services.kernel.credential_log import Token, issue, issued, revoke
 from tests.broker.deployment import Deployment
 from tests.broker.doorway import DAY, TLS, Door
+from tests.broker.lives import write
 from tests.broker.test_audit import largest
 from tests.simulation.world import World, registry
 
@@ -28,8 +29,6 @@ OPEN = {
     *("/console/static/{name}", "/console/logout", "/console/theme"),
 }
 """What serves whoever is not let in."""
-
-TOPICS = ("announcements", "windows", "acknowledgements")
 
 
 class Guest:
@@ -61,25 +60,14 @@ async def door(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
     deployment = Deployment(kafka, "access.", folder, partitions=2, env=env)
     try:
         await deployment.prepare(registry())
-        await _write(deployment)
+        world = World()
+        await write(deployment.connection, world.announce(handling="=HYPERLINK(1)").answer("all").until(3))
         (process,) = deployment.start("gateway.door")
         tokens = {"all": await issue(deployment.connection, "all", "an agency's", DAY, datetime.now(UTC))}
         await deployment.ready()
         yield Door(deployment, process, f"http://127.0.0.1:{port}", tokens)
     finally:
         deployment.stop()
-
-
-async def _write(deployment: Deployment) -> None:
-    world = World()
-    world.announce(handling="=HYPERLINK(1)").answer("all").until(3)
-    producer = deployment.connection.producer()
-    await producer.start()
-    for topic, records in world.logs.items():
-        if topic.startswith(("alerts.", "receipts.")) or topic in TOPICS:
-            for record in records:
-                await producer.send(deployment.connection.topic(topic), record.value, key=record.key)
-    await producer.stop()
 
 
 async def token(door: Door, role: Role, lasts: timedelta = DAY) -> Token:
