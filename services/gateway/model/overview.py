@@ -84,7 +84,8 @@ class Overview:
         found = []
         for table in (EVENTS, EDGE_EVENTS):
             query = select(table.c.topic, table.c.offset, table.c.appended_ms, table.c.body)
-            rows = await self._rows(query.where(table.c.release_id == release_id).limit(MOST))
+            query = query.where(table.c.release_id == release_id).order_by(table.c.appended_ms, table.c.offset)
+            rows = await self._rows(query.limit(MOST))
             found += [Happened(r.topic, r.offset, r.appended_ms, json.loads(r.body)) for r in rows]
         return sorted(found, key=lambda one: (one.appended_ms, _RANK.get(one.topic.partition(".")[0], 9), one.offset))
 
