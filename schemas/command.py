@@ -107,6 +107,10 @@ class State(Strict):
         """
         return sent
 
+    def encoded(self) -> bytes:
+        """What is kept, as JSON without what is absent."""
+        return self.model_dump_json(exclude_none=True).encode()
+
     def next_timer(self) -> Timer | None:
         """The earliest timer of this key."""
         return None

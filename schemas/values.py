@@ -80,12 +80,15 @@ def rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+def _duration(value: Any) -> timedelta:
+    return value if isinstance(value, timedelta) else _read_duration(value if isinstance(value, str) else "")
+
+
+@lru_cache(4096)
+def _read_duration(text: str) -> timedelta:
+    if not _DURATION.fullmatch(text):
         raise ValueError("must be an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P14D or PT4H")
-    parts = {unit: float(number) for number, unit in re.findall(r"([0-9]+(?:\.[0-9]+)?)([WDHMS])", value)}
+    parts = {unit: float(number) for number, unit in re.findall(r"([0-9]+(?:\.[0-9]+)?)([WDHMS])", text)}
     try:
         return timedelta(
             weeks=parts.get("W", 0),

@@ -79,29 +79,29 @@ class Desk:
         if asked.delivery_id in self._pending:
             return
         one = Pending(alert=alert, requested_at=asked.requested_at, next_at=self._now, traceparent=self._sent)
-        same = {name: p for name, p in self._pending.items() if p.alert and p.release_id == alert.release_id}
+        same = {name: p for name, p in self._pending.items() if p.release_id == alert.release_id}
         if any(p.alert and p.alert.sequence > alert.sequence for p in same.values()):
-            self.events.append(self._say.abandoned(one, "superseded"))
+            self.events.append(self._say.abandoned(asked.delivery_id, one, "superseded"))
             return
         for name in same:
             self._end(name, "superseded")
         # An older one that is being tried may still be taken, and must not stay the last that is heard of its release.
         if reason := self._unusable or self._overfull(one, MOST_BYTES if same else BACKLOG_BYTES):
-            self.events.append(self._say.abandoned(one, reason))
+            self.events.append(self._say.abandoned(asked.delivery_id, one, reason))
             return
         # What replaces news that could not wait cannot wait either.
         until = self._held_until(asked) if all(p.held for p in same.values()) else None
         if until is not None or self._is_paused:
-            one = one.model_copy(update={"next_at": until or self._now, "held": True})
+            one = one.but(next_at=until or self._now, held=True)
         self._pending[asked.delivery_id] = one
 
     def request_notice(self, asked: NoticeRequested) -> None:
         """A notice. A test is tried at once, whatever is known of the endpoint."""
         one = Pending(notice=asked, requested_at=asked.requested_at, next_at=self._now, traceparent=self._sent)
         if asked.notice == "test" and self._endpoint is not None:
-            one = one.model_copy(update={"attempts": 1, "attempt": derived_id("attempt", asked.notice_id, "1")})
+            one = one.but(attempts=1, attempt=derived_id("attempt", asked.notice_id, "1"))
         if reason := self._overfull(one, MOST_BYTES) or (self._unusable if one.attempt is None else None):
-            self.events.append(self._say.abandoned(one, reason))
+            self.events.append(self._say.abandoned(asked.notice_id, one, reason))
             return
         self._pending[asked.notice_id] = one
 
@@ -114,7 +114,7 @@ class Desk:
     def retry(self, asked: DeliveryRetried) -> None:
         """A pending delivery, now, even if the breaker is open."""
         if one := self._pending.get(asked.delivery_id):
-            self._pending[asked.delivery_id] = one.model_copy(update={"next_at": self._now})
+            self._pending[asked.delivery_id] = one.but(next_at=self._now)
             self._update["throttled_until"] = None
             if self._was.probe_at is not None:
                 self._update["probe_at"] = self._now
@@ -124,7 +124,7 @@ class Desk:
         self._update["paused_until"] = asked.until
         for name, one in self._pending.items():
             if one.attempt is None and not one.attempts:
-                self._pending[name] = one.model_copy(update={"held": True})
+                self._pending[name] = one.but(held=True)
 
     def resume(self) -> None:
         """An operator's word that the endpoint is well: no pause, no breaker, not disabled."""
@@ -142,7 +142,7 @@ class Desk:
         if attempt.failure is None:
             for name, one in made.items():
                 del self._pending[name]
-                self.events.append(self._say.succeeded(one, attempt))
+                self.events.append(self._say.succeeded(name, one, attempt))
             self._recover()
             return
         if attempt.failure not in _ABOUT_THE_MESSAGE:
@@ -159,12 +159,12 @@ class Desk:
         ending: Abandon | None = one.ending or ("refused" if failure in PERMANENT else None)
         if ending is not None or (one.notice is not None and one.notice.notice == "test"):
             del self._pending[name]
-            self.events.append(self._say.abandoned(one, ending or "refused", attempt))
+            self.events.append(self._say.abandoned(name, one, ending or "refused", attempt))
             return
         retry_at = self._now + retry_in(one.together or name, one.attempts, attempt.retry_after)
-        self._pending[name] = one.model_copy(update={"attempt": None, "next_at": retry_at})
+        self._pending[name] = one.but(attempt=None, next_at=retry_at)
         if one.alert is not None:
-            self.events.append(self._say.failed(one, attempt, failure, retry_at, exhausted(one.attempts)))
+            self.events.append(self._say.failed(name, one, attempt, failure, retry_at, exhausted(one.attempts)))
 
     def _count_failure(self, failure: Failure) -> None:
         if self._was.probe_at is not None and self._now < self._was.probe_at:
@@ -191,7 +191,7 @@ class Desk:
     def _try_all_again(self) -> None:
         for name, one in self._pending.items():
             if one.attempts and one.attempt is None:
-                self._pending[name] = one.model_copy(update={"next_at": min(one.next_at, self._now)})
+                self._pending[name] = one.but(next_at=min(one.next_at, self._now))
 
     def _tell_others(self) -> None:
         """Says on the agency's other channels that this endpoint is disabled; on its other endpoints if it has none."""
@@ -234,7 +234,10 @@ class Desk:
 
     def _due(self) -> list[list[str]]:
         """What is due, the oldest first; what was held goes together, as far as a server may be asked to take it."""
-        due = sorted((one.next_at, name) for name, one in waiting(self._pending).items() if one.next_at <= self._now)
+        could = waiting(self._pending)
+        due = sorted((one.next_at, name) for name, one in could.items() if one.next_at <= self._now)
+        if not any(could[name].held for _, name in due):
+            return [[name] for _, name in due]
         groups: dict[str, list[str]] = {}
         digest, weight = "", 0
         for _, name in due:
@@ -255,8 +258,7 @@ class Desk:
             together = derived_id("digest", *group)
         attempt = derived_id("attempt", together or group[0], str(made), self._now.isoformat())
         for name in group:
-            update = {"attempts": made, "attempt": attempt, "together": together}
-            self._pending[name] = self._pending[name].model_copy(update=update)
+            self._pending[name] = self._pending[name].but(attempts=made, attempt=attempt, together=together)
 
     def _pay(self, per_minute: int) -> bool:
         """The throttle (GCRA): whether one more message may go now."""
@@ -302,10 +304,10 @@ class Desk:
     def _end(self, name: str, reason: Abandon) -> None:
         one = self._pending[name]
         if one.attempt is not None:
-            self._pending[name] = one.model_copy(update={"ending": reason})
+            self._pending[name] = one.but(ending=reason)
             return
         del self._pending[name]
-        self.events.append(self._say.abandoned(one, reason))
+        self.events.append(self._say.abandoned(name, one, reason))
 
     def _abandon_all(self, reason: Abandon) -> None:
         for name in list(self._pending):

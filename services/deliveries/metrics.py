@@ -1,6 +1,7 @@
 """What deliveries counts: what came of them, what is pending, and how the endpoints are."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from schemas.delivery import DeliveryAbandoned, DeliverySucceeded
@@ -42,11 +43,17 @@ def parts(state: EndpointState) -> Iterable[Part]:
     """One endpoint, and the alerts that it has not taken."""
     how = "disabled" if state.disabled_at is not None else "failing" if state.probe_at is not None else "working"
     yield Part(catalogue.ENDPOINTS, (state.agency, how))
+    told: dict[tuple[bool, bool], int] = {}
+    oldest: datetime | None = None
     for one in state.pending.values():
         if one.alert is None:
             continue
-        is_held = one.held and not one.attempts
-        waits = "held" if is_held else "due"
-        yield Part(catalogue.DELIVERIES_PENDING, (state.agency, waits, boolean(one.alert.exercise)))
-        if not is_held and not one.alert.exercise:
-            yield Part(catalogue.DELIVERIES_PENDING_OLDEST, (state.agency,), one.requested_at)
+        about = is_held, exercise = one.held and not one.attempts, one.alert.exercise
+        told[about] = told.get(about, 0) + 1
+        if not is_held and not exercise and (oldest is None or one.requested_at < oldest):
+            oldest = one.requested_at
+    for (is_held, exercise), number in told.items():
+        labels = state.agency, "held" if is_held else "due", boolean(exercise)
+        yield Part(catalogue.DELIVERIES_PENDING, labels, number=number)
+    if oldest is not None:
+        yield Part(catalogue.DELIVERIES_PENDING_OLDEST, (state.agency,), oldest)

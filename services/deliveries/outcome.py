@@ -11,7 +11,6 @@ from schemas.delivery import (
     DeliverySucceeded,
     Failure,
     NoticeSettled,
-    delivery_id,
 )
 from schemas.endpoint import Channel
 from services.deliveries.letter import Attempt
@@ -19,31 +18,34 @@ from services.deliveries.state import EndpointState, Pending
 
 
 class Outcomes:
-    """Of one endpoint at one instant. `channel` None: it is not in the registry any more."""
+    """Of one endpoint at one instant. `channel` None: it is not in the registry any more.
+
+    `name` is that under which it was pending: the id of the delivery, or of the notice.
+    """
 
     def __init__(self, state: EndpointState, channel: Channel | None, now: datetime) -> None:
         self.where: dict[str, Any] = {"agency": state.agency, "endpoint": state.endpoint, "channel": channel}
         self._now = now
 
-    def succeeded(self, one: Pending, attempt: Attempt) -> DeliverySucceeded | NoticeSettled:
+    def succeeded(self, name: str, one: Pending, attempt: Attempt) -> DeliverySucceeded | NoticeSettled:
         """It was taken."""
         if one.alert is None:
             return self.settled(one, attempt)
         return DeliverySucceeded(
-            **self._of(one.alert, one.attempts),
+            **self._of(name, one.alert, one.attempts),
             requested_at=one.requested_at,
             seconds=attempt.seconds,
             answer=attempt.answer,
         )
 
     def failed(
-        self, one: Pending, attempt: Attempt, failure: Failure, retry_at: datetime, exhausted: bool
+        self, name: str, one: Pending, attempt: Attempt, failure: Failure, retry_at: datetime, exhausted: bool
     ) -> DeliveryFailed | NoticeSettled:
         """It was not taken, and there will be another attempt."""
         if one.alert is None:
             return self.settled(one, attempt)
         return DeliveryFailed(
-            **self._of(one.alert, one.attempts),
+            **self._of(name, one.alert, one.attempts),
             reason=failure,
             seconds=attempt.seconds,
             answer=attempt.answer,
@@ -52,13 +54,13 @@ class Outcomes:
         )
 
     def abandoned(
-        self, one: Pending, reason: Abandon, attempt: Attempt | None = None
+        self, name: str, one: Pending, reason: Abandon, attempt: Attempt | None = None
     ) -> DeliveryAbandoned | NoticeSettled:
         """It will not be tried again."""
         if one.alert is None:
             return self.settled(one, attempt or Attempt(0, "misconfigured", f"not sent: {reason}"))
         return DeliveryAbandoned(
-            **self._of(one.alert, one.attempts),
+            **self._of(name, one.alert, one.attempts),
             reason=reason,
             failure=attempt.failure if attempt else None,
             seconds=attempt.seconds if attempt else None,
@@ -78,10 +80,10 @@ class Outcomes:
             answer=attempt.answer,
         )
 
-    def _of(self, alert: AlertIssued, attempts: int) -> dict[str, Any]:
+    def _of(self, name: str, alert: AlertIssued, attempts: int) -> dict[str, Any]:
         return {
             **self.where,
-            "delivery_id": delivery_id(alert.alert_id, alert.agency, str(self.where["endpoint"])),
+            "delivery_id": name,
             "release_id": alert.release_id,
             "alert_id": alert.alert_id,
             "sequence": alert.sequence,

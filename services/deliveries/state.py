@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from schemas.alert import AlertIssued
 from schemas.command import Effect, State, Timer
@@ -47,7 +48,18 @@ class Pending(Strict):
     ending: Abandon | None = None
     traceparent: Traceparent | None = None
 
-    @property
+    def but(self, **update: Any) -> "Pending":
+        """The same, but for this."""
+        found = self.model_copy(update=update)
+        found.__dict__.pop("text", None)
+        return found
+
+    @cached_property
+    def text(self) -> str:
+        """As JSON. All that is pending is written at each change, and most of it is as it was."""
+        return self.model_dump_json(exclude_none=True)
+
+    @cached_property
     def release_id(self) -> str | None:
         """The release that an alert is about: at one endpoint its messages go one after the other."""
         return self.alert.release_id if self.alert is not None else None
@@ -66,7 +78,7 @@ class EndpointState(State):
 
     agency: ParticipantId
     endpoint: EndpointId
-    pending: dict[str, Pending] = {}  # noqa: RUF012 - pydantic copies defaults
+    pending: dict[Uuid, Pending] = {}  # noqa: RUF012 - pydantic copies defaults
     failures: int = 0
     failing_since: Instant | None = None
     probe_at: Instant | None = None
@@ -81,6 +93,11 @@ class EndpointState(State):
         if one is None:
             return sent
         return one.traceparent if one.attempt is None else carried(one.traceparent, one.attempt)
+
+    def encoded(self) -> bytes:
+        about = self.model_dump_json(exclude_none=True, exclude={"pending"})
+        pending = ",".join(f'"{name}":{one.text}' for name, one in self.pending.items())
+        return f'{about[:-1]},"pending":{{{pending}}}}}'.encode()
 
     def next_timer(self) -> Timer | None:
         if making(self.pending) >= (AT_ONCE if self.probe_at is None else 1):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -38,7 +39,7 @@ _THIN = (
 async def send(endpoint: Webhook, letter: Letter, client: Client) -> Attempt:
     """One attempt. It raises nothing for what is wrong at the other side, or with a secret."""
     try:
-        secrets = [_secret(ref) for ref in endpoint.secrets]
+        secrets = {value: _signer(value, ref) for ref in endpoint.secrets for value in [read(ref)]}
     except SecretError as error:
         return Attempt(0.0, "misconfigured", line(str(error)))
     shown = body(endpoint, letter)
@@ -48,7 +49,7 @@ async def send(endpoint: Webhook, letter: Letter, client: Client) -> Attempt:
         "content-type": "application/json",
         "webhook-id": letter.letter_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": " ".join(Signer(each).sign(letter.letter_id, at, text) for each in secrets),
+        "webhook-signature": " ".join(each.sign(letter.letter_id, at, text) for each in secrets.values()),
     }
     if letter.traceparent is not None:
         own["traceparent"] = letter.traceparent
@@ -87,12 +88,12 @@ def _link(letter: Letter, alert: AlertIssued) -> dict[str, str]:
     return {"acknowledge_url": link} if link else {}
 
 
-def _secret(ref: SecretRef) -> str:
-    """A signing secret as Standard Webhooks has it: 24 to 64 bytes. Raises SecretError."""
-    value = read(ref)
-    if signing_key(value) is None:
+@lru_cache(1024)
+def _signer(secret: str, ref: SecretRef) -> Signer:
+    """Signs with a secret, which Standard Webhooks wants to be 24 to 64 bytes. Raises SecretError."""
+    if signing_key(secret) is None:
         raise SecretError(f"{ref}: it must be whsec_ and 24 to 64 bytes in base64")
-    return value
+    return Signer(secret)
 
 
 def _texts(value: Any) -> Iterator[str]:

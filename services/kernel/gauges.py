@@ -4,7 +4,7 @@ They are right after a restart and a rebalance, because a shard adds its keys' p
 when it closes.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from heapq import heappop, heappush
@@ -14,11 +14,12 @@ from prometheus_client import Gauge
 
 
 class Part(NamedTuple):
-    """What one key adds to a gauge: one, or an instant of which the gauge shows the earliest."""
+    """What one key adds to a gauge: a number, or an instant of which the gauge shows the earliest."""
 
     gauge: Gauge
     labels: tuple[str, ...]
     since: datetime | None = None
+    number: int = 1
 
 
 Parts = Callable[[Any], Iterable[Part]]
@@ -36,7 +37,7 @@ class StateGauges:
         """Begins with what was restored."""
         found = ((key, tuple(self._parts(state))) for key, state in states.items())
         self._of = {key: parts for key, parts in found if parts}
-        _move(Counter(part for parts in self._of.values() for part in parts))
+        _move(part for parts in self._of.values() for part in parts)
 
     def changed(self, key: str, state: Any | None) -> None:
         """Takes over a key's new state."""
@@ -48,16 +49,13 @@ class StateGauges:
             self._of[key] = after
         else:
             del self._of[key]
-        moved = Counter(after)
-        moved.subtract(before)
-        _move(moved)
+        _move(after, before)
 
     def close(self) -> None:
         """Others have these keys from now on."""
-        gone: Counter[Part] = Counter()
-        gone.subtract(part for parts in self._of.values() for part in parts)
+        gone = [part for parts in self._of.values() for part in parts]
         self._of = {}
-        _move(gone)
+        _move((), gone)
 
 
 _STALE = 64
@@ -90,17 +88,21 @@ class _Instants:
 _instants: dict[tuple[Gauge, tuple[str, ...]], _Instants] = defaultdict(_Instants)
 
 
-def _move(parts: Mapping[Part, int]) -> None:
-    """More or less of each part."""
-    for part, by in parts.items():
+def _move(more: Iterable[Part], less: Iterable[Part] = ()) -> None:
+    """More of these parts, and less of those."""
+    moved: dict[tuple[Gauge, tuple[str, ...], datetime | None], int] = defaultdict(int)
+    for parts, sign in ((more, 1), (less, -1)):
+        for part in parts:
+            moved[part.gauge, part.labels, part.since] += sign * part.number
+    for (gauge, labels, since), by in moved.items():
         if not by:
             continue  # most of a key's parts stay as they are
-        if part.since is None:
-            part.gauge.labels(*part.labels).inc(by)
+        if since is None:
+            gauge.labels(*labels).inc(by)
             continue
-        instants = _instants[part.gauge, part.labels]
-        instants.move(part.since.timestamp(), by)
+        instants = _instants[gauge, labels]
+        instants.move(since.timestamp(), by)
         if (earliest := instants.earliest()) is not None:
-            part.gauge.labels(*part.labels).set(earliest)
+            gauge.labels(*labels).set(earliest)
         else:
-            part.gauge.remove(*part.labels)  # a zero would be 1970
+            gauge.remove(*labels)  # a zero would be 1970

@@ -267,7 +267,7 @@ class Ledger:
         topic = self.service.state_topic
         records = []
         for key, state in self.draft.states.items():
-            value = state.model_dump_json(exclude_none=True).encode() if state is not None else None
+            value = state.encoded() if state is not None else None
             if len(value or b"") + _OVERHEAD > _LIMITS["state.{service}"]:
                 raise OutputTooLarge(f"the state of {key} is too large for {topic}")
             records.append(Output(topic, key.encode(), value, self.partition))

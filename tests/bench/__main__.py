@@ -100,7 +100,7 @@ async def doors(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any
 
 async def couriers(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
     """Webhooks a second of one delivery worker and of a bare loop, taking turns."""
-    found = await delivering.run(bootstrap, "courier.", folder, rounds)
+    found = await delivering.run(bootstrap, "courier.", folder, rounds * delivering.TURNS)
     ratios = sorted(h / b for h, b in zip(found[delivering.HERALD], found[delivering.BARE], strict=True))
     return [
         {

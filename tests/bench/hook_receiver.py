@@ -1,7 +1,7 @@
 """A webhook receiver that does nothing but count: `python -m tests.bench.hook_receiver`, until it is killed.
 
-Prints its port; `GET /` answers with how many POSTs came, and the seconds from the first to the last of them, and
-begins to count anew.
+Prints its port; `GET /` answers with how many POSTs came, and the seconds from the first to the last of them;
+`DELETE /` too, and begins to count anew.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ class Count:
             except (asyncio.IncompleteReadError, ConnectionError):
                 writer.close()
                 return
-            if head.startswith(b"GET"):
+            if head.startswith((b"GET", b"DELETE")):
                 told = json.dumps({"came": self.came, "seconds": self.last - self.first}).encode()
-                self.came = 0
+                self.came = 0 if head.startswith(b"DELETE") else self.came
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(told) + told)
                 continue
             length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]

@@ -61,17 +61,29 @@ async def receipts(deployment: Deployment, participant: str, event_id: str, coun
     raise AssertionError(f"no {count} receipts of {event_id}")
 
 
+async def alerts(deployment: Deployment, agency: str, reference: str, count: int) -> list[dict[str, Any]]:
+    """What an agency was told of a release, once so much is there."""
+    for _ in range(600):
+        told = [event["data"] for event in await deployment.events(f"alerts.{agency}")]
+        mine = [alert for alert in told if alert["content"]["reference"] == reference]
+        if len(mine) >= count:
+            return mine
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"no {count} alerts of {reference} to {agency}")
+
+
 async def test_the_same_event_fifty_times_at_once_is_one_announcement_and_one_receipt_over_and_over(
     deployment: Deployment,
 ) -> None:
     await send(deployment, "releases.lab-a", *[statement("fifty", "same")] * 50)
     found = await receipts(deployment, "lab-a", "same", 50)
     assert len(set(found)) == 1
-    announced = await deployment.events("announcements", 6)
-    assert sum(e["data"]["announcement"]["statement"]["reference"] == "fifty" for e in announced) == 1
+    await send(deployment, "releases.lab-a", statement("fifty", "last", tlp="TLP:RED"))  # told after all that was said
     for agency in AGENCIES:
-        told = [e for e in await deployment.events(f"alerts.{agency}") if e["data"]["content"]["reference"] == "fifty"]
-        assert len(told) == 1
+        told = await alerts(deployment, agency, "fifty", 2)
+        assert [alert["tlp"] for alert in told] == ["TLP:AMBER+STRICT", "TLP:RED"]
+    announced = [event["data"]["announcement"]["statement"] for event in await deployment.events("announcements", 6)]
+    assert [one["reference"] for one in announced].count("fifty") == 2
 
 
 async def test_the_same_id_with_other_content_is_refused(deployment: Deployment) -> None:

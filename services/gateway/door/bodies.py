@@ -1,6 +1,5 @@
 """Bodies: their content type, and how strictly they are read. And what any route may refuse."""
 
-import asyncio
 from typing import Any
 
 from fastapi import Request
@@ -8,12 +7,14 @@ from starlette.requests import ClientDisconnect
 
 from services.gateway.door.edge import readable
 from services.gateway.door.problem import MEDIA_TYPE, Body, Problem
+from services.gateway.door.within import Within
 
 CLOUD_EVENT = "application/cloudevents+json"
 LARGEST = 2**63 - 1
 """No offset is larger."""
 
 BODY_SECONDS = 10.0
+_within = Within(BODY_SECONDS)
 
 _REFUSALS = {
     400: "unreadable",
@@ -51,7 +52,7 @@ async def raw(request: Request, media_type: str) -> bytes:
     if given.strip() != media_type or parameter.strip() not in {"", "charset=utf-8", 'charset="utf-8"'}:
         raise Problem(415, "unsupported_media_type", f"send {media_type}, in UTF-8")
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        with _within():
             return await request.body()
     except TimeoutError:
         raise Problem(408, "too_slow", f"a body must be here within {BODY_SECONDS:g} seconds") from None

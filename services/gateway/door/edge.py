@@ -112,16 +112,17 @@ class Edge:
         does not confirm it: the event may or may not stand there, and saying the same again is harmless.
         """
         found, taken = self._let_in(identity, said)
+        taken_as = taken.id
         topic = self._connection.topic(_topic(identity))
         receipts = TopicPartition(self._connection.topic(f"receipts.{identity.participant}"), 0)
         try:
             start = 0 if fresh else await self._ends.of(receipts)
-            await self._note(identity, taken, request_id)
+            await self._note(identity, taken, taken_as, request_id)
             await self._writer.write(topic, found.canonical, headers=_HEADERS, partition=0)
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
             raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
-        return Submitted(str(said["id"]), start, taken.release_id, carried(found.trace, taken.id)[3:35])
+        return Submitted(str(said["id"]), start, taken.release_id, carried(found.trace, taken_as)[3:35])
 
     def check(self, identity: Identity, said: dict[str, Any]) -> Forwarded:
         """The event as the edge would let it in; nothing is written. Raises Problem with what it would refuse."""
@@ -156,11 +157,11 @@ class Edge:
         known = await self._reading.announcement(identity.participant, said["release_id"])
         return known is not None and known["revision"] >= said["revision"]
 
-    async def _note(self, identity: Identity, taken: Forwarded, request_id: str) -> None:
+    async def _note(self, identity: Identity, taken: Forwarded, taken_as: str, request_id: str) -> None:
         data = taken.event.data
         about = {"alert_ids": (data.alert_id,)} if isinstance(data, AcknowledgementSubmitted) else {}
         await self._audit.write(
-            request_id, identity, _ACTIONS[data.type], release_ids=(taken.release_id,), event=taken.id, **about
+            request_id, identity, _ACTIONS[data.type], release_ids=(taken.release_id,), event=taken_as, **about
         )
 
     def _let_in(self, identity: Identity, said: dict[str, Any]) -> tuple[Parsed, Forwarded]:

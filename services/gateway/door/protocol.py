@@ -14,7 +14,8 @@ class Timely(H11Protocol):
     uvicorn itself waits for ever: its keep-alive timeout ends with the first byte of the next request.
     """
 
-    _hanging_up: asyncio.TimerHandle | None = None
+    _until: float | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for the first request."""
@@ -35,7 +36,8 @@ class Timely(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits for nothing any more."""
-        self._stop_waiting()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     @property
@@ -43,12 +45,19 @@ class Timely(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _wait(self, seconds: float) -> None:
-        self._stop_waiting()
-        self._hanging_up = self.loop.call_later(seconds, self.transport.close)
+        self._until = self.loop.time() + seconds
+        if self._timer is None:  # one timer for request after request: each is given more time than the one before
+            self._timer = self.loop.call_at(self._until, self._look)
 
     def _stop_waiting(self) -> None:
-        if self._hanging_up is not None:
-            self._hanging_up.cancel()
+        self._until = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._until is not None and self._until <= self.loop.time():
+            self.transport.close()
+        elif self._until is not None:
+            self._timer = self.loop.call_at(self._until, self._look)
 
 
 class Together:

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from services.gateway.door.within import Within
 from services.kernel.connection import Connection
 from services.kernel.observe import log
 
@@ -26,6 +27,7 @@ class Writer:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._producer: Any = None
+        self._within = Within(SECONDS)
         self._one_at_a_time = asyncio.Lock()
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -43,7 +45,7 @@ class Writer:
         """Raises KafkaError, or TimeoutError after SECONDS: the record may or may not stand there."""
         producer = self._producer or await self._current()
         try:
-            async with asyncio.timeout(SECONDS):
+            with self._within():
                 await producer.send_and_wait(topic, value, **more)
         except KafkaError as error:
             if self._producer is producer:
