@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import httpx
 import icalendar
@@ -82,6 +83,17 @@ async def run(door: Door, folder: Path, line: str, first: str, last: str, cursor
     process.kill()
     await process.wait()
     return found.decode()
+
+
+async def test_an_alert_is_answered_by_whoever_has_it_from_kafka_before_the_door_has_read_it(door: Door) -> None:
+    alert = await told(door, "dod", "read-elsewhere")
+    for _ in range(10):
+        alert["id"] = alert["data"]["alert_id"] = str(uuid4())
+        await send(door.deployment, "alerts.dod", json.dumps(alert).encode())
+        found = await door.post("dod", f"/v1/alerts/{alert['id']}/acknowledgement", json={"disposition": "received"})
+        assert found.status_code == 202, found.text
+    unknown = await door.post("dod", f"/v1/alerts/{uuid4()}/acknowledgement", json={"disposition": "received"})
+    assert unknown.status_code == 404
 
 
 async def test_every_example_of_the_page_for_agencies_does_what_it_says(door: Door, tmp_path: Path) -> None:

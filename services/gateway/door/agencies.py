@@ -137,7 +137,7 @@ async def acknowledge(
 ) -> Response:
     """Answers an alert: `received`, `participating`, `declined` or `finished`. It approves nothing."""
     said = await read(request)
-    alert = await request.app.state.reading.alert(agency.participant, alert_id)
+    alert = await request.app.state.edge.alert(agency.participant, alert_id)
     if alert is None:
         raise Problem(404, "unknown_alert", "no alert of yours has this id")
     named = {"alert_id": alert_id, "release_id": alert["data"]["release_id"]}

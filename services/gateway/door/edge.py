@@ -31,6 +31,7 @@ from services.gateway.model.reading import Reading
 from services.gateway.parse import Parsed, Unreadable, attributes, too_large, written
 from services.kernel.connection import Connection
 
+READING_SECONDS = 2.0
 _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 _FAMILIES = {"lab": "releases", "agency": "acks"}
 _SOURCES = {"lab": "labs", "agency": "agencies"}
@@ -127,6 +128,25 @@ class Edge:
     def check(self, identity: Identity, said: dict[str, Any]) -> Forwarded:
         """The event as the edge would let it in; nothing is written. Raises Problem with what it would refuse."""
         return self._let_in(identity, said)[1]
+
+    async def alert(self, agency: str, alert_id: str) -> dict[str, Any] | None:
+        """An alert of an agency. One that Kafka has, and the door has not read yet, is waited for a moment.
+
+        An agency may have it from its topic, and answers as soon as it does.
+        """
+        found = await self._reading.alert(agency, alert_id)
+        if found is not None:
+            return found
+        until = time.monotonic() + READING_SECONDS
+        source = TopicPartition(self._connection.topic(f"alerts.{agency}"), 0)
+        try:
+            end = await self._ends.of(source)
+        except KafkaError:
+            text = "Kafka does not say just now whether there is such an alert; try again"
+            raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
+        while time.monotonic() < until and not await self._projector.has_read(source, end):
+            await self._projector.changed(0.1)
+        return await self._reading.alert(agency, alert_id)
 
     async def receipt(self, identity: Identity, submitted: Submitted, seconds: float) -> dict[str, Any] | None:
         """The receipt of an event, waited for at most so long. Raises Problem when it is a refusal."""

@@ -51,6 +51,7 @@ class Projector:
         self._consumer = connection.consumer(metadata_max_age_ms=5000)
         self._next: dict[TopicPartition, int] = {}
         self._changed = asyncio.Condition()
+        self._is_applying = False
         self.problem: str | None = "starting"
 
     async def run(self) -> None:
@@ -77,6 +78,13 @@ class Projector:
         finally:
             await self._consumer.stop()
 
+    async def has_read(self, source: TopicPartition, end: int) -> bool:
+        """Whether all that stands before this offset can be looked at. Of what it does not follow it has read all."""
+        if source not in self._consumer.assignment():
+            return True
+        position: int = await self._consumer.position(source)
+        return position >= end and not self._is_applying
+
     async def changed(self, seconds: float) -> None:
         """Waits until something new was projected, at most so long."""
         async with self._changed:
@@ -95,8 +103,11 @@ class Projector:
                 await self._begin(wanted)
                 followed = wanted
             ends = await self._consumer.end_offsets(list(self._next)) if self.problem else {}
-            for source, records in (await self._consumer.getmany(timeout_ms=WAIT_MS)).items():
+            fetched = await self._consumer.getmany(timeout_ms=WAIT_MS)
+            self._is_applying = True  # the position has moved on already
+            for source, records in fetched.items():
                 await self._apply(source, records)
+            self._is_applying = False
             if time.monotonic() > look_at:  # where nothing new comes, nothing else would tell
                 await self._check_not_gone_back()
                 look_at = time.monotonic() + LOOK_SECONDS
