@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.publisher import DEFAULT_AUDIENCE
-from services.kernel.settings import SettingsError
+from services.kernel.settings import kept_in
 
 if TYPE_CHECKING:
     import httpx
@@ -24,10 +24,7 @@ async def identity_token(client: "httpx.AsyncClient") -> str | None:
     if found := os.environ.get("HERALD_ID_TOKEN"):
         return found.strip()
     if path := os.environ.get("HERALD_ID_TOKEN_FILE"):
-        try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"HERALD_ID_TOKEN_FILE: cannot read {path}: {error.strerror}") from None
+        return kept_in(Path(path), "HERALD_ID_TOKEN_FILE")
     url, secret = (os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{name}") for name in ("URL", "TOKEN"))
     return await _of_github(client, url, secret) if url and secret else None
 

@@ -13,7 +13,7 @@ import typer
 from services.cli.ci_identity import NoIdentity, identity_token
 from services.cli.exchange import Outcome
 from services.kernel.loopback import is_loopback
-from services.kernel.settings import SettingsError
+from services.kernel.settings import SettingsError, kept_in
 
 if TYPE_CHECKING:
     import httpx
@@ -39,10 +39,7 @@ def token() -> str | None:
     path = os.environ.get("HERALD_TOKEN_FILE")
     if not path:
         return None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"HERALD_TOKEN_FILE: cannot read {path}: {error.strerror}") from None
+    return kept_in(Path(path), "HERALD_TOKEN_FILE")
 
 
 async def submit(api: str, event: dict[str, Any], seconds: float) -> Outcome:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.kernel.settings import KafkaSettings, SettingsError
+from services.kernel.settings import KafkaSettings, SettingsError, kept_in
 
 if TYPE_CHECKING:
     from faststream.security import BaseSecurity
@@ -43,10 +43,7 @@ class Connection:
         path = self.settings.sasl_password_file
         if path is None:
             return self.settings.sasl_password.get_secret_value()
-        try:
-            return path.read_text().strip()
-        except OSError as error:
-            raise SettingsError(f"HERALD_KAFKA__SASL_PASSWORD_FILE: cannot read {path}: {error.strerror}") from None
+        return kept_in(path, "HERALD_KAFKA__SASL_PASSWORD_FILE")
 
     def _tls(self) -> ssl.SSLContext | None:
         settings = self.settings

@@ -15,6 +15,16 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the message names it in one line."""
 
 
+def kept_in(path: Path, setting: str) -> str:
+    """What a file holds, without the space around it. Raises SettingsError, which says what named the file."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{setting}: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{setting}: what {path} holds is no UTF-8") from None
+
+
 class KafkaSettings(BaseModel):
     """How to reach Kafka. Secrets may come from a file: `sasl_password_file`."""
 

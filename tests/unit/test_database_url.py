@@ -20,3 +20,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     door = DoorSettings(database_file=tmp_path / "missing")
     with pytest.raises(SettingsError, match=r"HERALD_DOOR__DATABASE_FILE: cannot read .*missing: No such file"):
         open_database(Settings(door=door, data=tmp_path))
+
+
+def test_a_file_that_holds_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "url").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"HERALD_DOOR__DATABASE_FILE: what .*url holds is no UTF-8"):
+        open_database(Settings(door=DoorSettings(database_file=tmp_path / "url"), data=tmp_path))

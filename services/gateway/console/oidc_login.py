@@ -21,7 +21,7 @@ from services.gateway.door.identity import PAGE_PATH, Anybody
 from services.gateway.door.issuers import Issuers, may_be_asked
 from services.gateway.door.oidc import prove
 from services.gateway.door.problem import Problem
-from services.kernel.settings import DoorSettings, SettingsError
+from services.kernel.settings import DoorSettings, SettingsError, kept_in
 
 router = APIRouter(prefix=PAGE_PATH)
 
@@ -121,11 +121,7 @@ class LoginService:
 
     def _secret(self) -> str:
         path = self._settings.oidc_client_secret_file
-        try:
-            return path.read_text().strip() if path is not None else ""
-        except OSError as error:
-            said = f"HERALD_DOOR__OIDC_CLIENT_SECRET_FILE: cannot read {path}: {error.strerror}"
-            raise SettingsError(said) from None
+        return kept_in(path, "HERALD_DOOR__OIDC_CLIENT_SECRET_FILE") if path is not None else ""
 
 
 @router.get("/login/service")

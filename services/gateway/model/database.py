@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.gateway.model.tables import METADATA
-from services.kernel.settings import Settings, SettingsError
+from services.kernel.settings import Settings, SettingsError, kept_in
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -64,10 +64,7 @@ def _stated(settings: Settings) -> str:
     path = settings.door.database_file
     if path is None:
         return settings.door.database.get_secret_value()
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"HERALD_DOOR__DATABASE_FILE: cannot read {path}: {error.strerror}") from None
+    return kept_in(path, "HERALD_DOOR__DATABASE_FILE")
 
 
 def _upgrade(connection: Connection) -> None:
