@@ -1,5 +1,7 @@
 """What one agency is told about one change, and the disclosure that the lab is told of it."""
 
+from functools import cached_property
+from json.encoder import encode_basestring as quoted
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -73,6 +75,11 @@ class Content(Strict):
     handling: Prose | None = None
     window: AlertWindow
 
+    @cached_property
+    def text(self) -> str:
+        """As JSON: it is the same for every agency that is told."""
+        return self.model_dump_json(exclude_none=True)
+
 
 class AlertIssued(Data):
     """One agency is told about one change of one release."""
@@ -109,6 +116,16 @@ class AlertIssued(Data):
 
     def identity(self) -> str:
         return self.alert_id
+
+    def text(self) -> str:
+        if self.content is None:
+            return super().text()
+        own = self.model_dump_json(exclude_none=True, exclude=_LAST)
+        return f'{own[:-1]},"content":{self.content.text},"voluntary":{quoted(self.voluntary)}}}'
+
+
+_LAST = {"content", "voluntary"}
+"""What the text of an alert ends with."""
 
 
 class DisclosureMade(Data):

@@ -5,7 +5,7 @@ A decider is two pure functions: `decide(state, command, now) -> list[Emitted]` 
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.envelope import Emitted, Event, derived_id
 from schemas.receipt import Coordinates
@@ -84,8 +84,7 @@ class EffectDone:
 Command = Received | Taken | TimerDue | RegistryChanged | EffectDone
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(NamedTuple):
     """The next thing that a key has to do by time. `about` tells it from a later one of the same name and instant."""
 
     due_at: datetime

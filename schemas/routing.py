@@ -1,12 +1,13 @@
 """Whom a release concerns, and by when each tier is to answer. Pure: the notifier and `registry route` agree on it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 
 from schemas.alert import Answer, Why
 from schemas.endpoint import Chat, Email, Webhook
 from schemas.registry import Agency, Registry
 from schemas.release import Release
-from schemas.values import AlertKind
+from schemas.values import AlertKind, Tier
 from schemas.window import WindowPolicy
 
 ALWAYS: frozenset[AlertKind] = frozenset({"rescheduled", "withdrawn", "no-longer-addressed"})
@@ -39,9 +40,13 @@ def answer_ladder(
 ) -> tuple[Answer, ...]:
     """When each tier is told, must have answered, and is passed over. Near an opening the steps are shorter."""
     soon = opens_at is not None and opens_at - issued_at <= policy.soon
-    step = policy.answer_within_soon if soon else policy.answer_within
-    answers, told = [], issued_at
-    for tier in agency.tiers:
+    return _ladder(agency.tiers, policy.answer_within_soon if soon else policy.answer_within, issued_at)
+
+
+@lru_cache(64)  # most agencies that are told of a change have the same one
+def _ladder(tiers: tuple[Tier, ...], step: timedelta, told: datetime) -> tuple[Answer, ...]:
+    answers = []
+    for tier in tiers:
         answers.append(Answer(tier=tier, told_at=told, due_at=told + step, passed_at=told + 2 * step))
         told += 2 * step
     return tuple(answers)

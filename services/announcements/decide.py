@@ -68,7 +68,7 @@ def evolve(state: AnnouncementState | None, emitted: Emitted) -> AnnouncementSta
 
 
 def _announce(state: AnnouncementState, command: Received, event: Event[Any], now: datetime) -> list[Emitted]:
-    release, known = Release.model_construct(**dict(event.data)), _known(state)
+    release, known = Release.model_construct(**vars(event.data)), _known(state)
     if reasons := refusals(known, release):
         return [_refused(command, state, reasons, now, release.reference)]
     judged = judge(known, release, command.registry, now)
@@ -76,7 +76,7 @@ def _announce(state: AnnouncementState, command: Received, event: Event[Any], no
     followed = Followed(planned.course, release.stated_at or state.stated_at)
     if judged.unchanged:
         return [followed, _receipt(ReceiptUnchanged, command, state, now, planned.course, judged.warnings)]
-    announcement = Announcement(
+    announcement = Announcement.model_construct(
         release_id=event.subject or "",
         lab=event.origin,
         life=_life(before, planned),
@@ -86,9 +86,11 @@ def _announce(state: AnnouncementState, command: Received, event: Event[Any], no
     )
     recorded: AnnouncementRecorded | AnnouncementRevised
     if before is None or state.withdrawn:
-        recorded = AnnouncementRecorded(announcement=announcement)
+        recorded = AnnouncementRecorded.model_construct(announcement=announcement)
     else:
-        recorded = AnnouncementRevised(announcement=announcement, changed=judged.changed, material=judged.material)
+        recorded = AnnouncementRevised.model_construct(
+            announcement=announcement, changed=judged.changed, material=judged.material
+        )
     after = state.model_copy(update={"announcement": announcement})
     receipt = _receipt(ReceiptAccepted, command, after, now, planned.course, judged.warnings, judged.changed)
     return [recorded, followed, receipt]
@@ -134,7 +136,7 @@ def _receipt(
     event, announcement = command.event, state.announcement
     stands = course or state.course
     more = {"changed": changed} if kind is ReceiptAccepted else {}
-    receipt = kind(
+    receipt = kind.model_construct(
         participant=event.origin,
         event_id=event.senderid,
         release_id=event.subject,
@@ -167,4 +169,4 @@ def _refused(
 
 
 def _outline(course: Course) -> PlannedWindow:
-    return PlannedWindow(status=course.status, opens_at=course.opens_at, closes_at=course.closes_at)
+    return PlannedWindow.model_construct(status=course.status, opens_at=course.opens_at, closes_at=course.closes_at)

@@ -2,15 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 MAX_RECORDS = 2000
 MAX_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One record of an input. `topic` is the contract's name; `at` is its append time in Herald's time."""
 
     topic: str

@@ -8,7 +8,7 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -49,8 +49,7 @@ def family(topic: str) -> str:
     return next(name for name in _LIMITS if name.startswith(prefix) and "{" in name)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One record to be written. `partition` None: by key, or the only one."""
 
     topic: str
@@ -70,8 +69,7 @@ class Told:
     sent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """One event in the draft, with what is counted of it. `cause`: of what it followed from, with all that did."""
 
     data: Data

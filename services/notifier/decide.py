@@ -109,7 +109,7 @@ def evolve(state: NotifierState | None, emitted: Emitted) -> NotifierState:
             for agency in sorted(agencies.keys() | emitted.agencies):
                 told = _in_life(state, emitted.window, agency)
                 agencies[agency] = told.model_copy(update={"addressed": agency in emitted.agencies})
-            return NotifierState(
+            return NotifierState.model_construct(
                 life=emitted.window.life, window=emitted.window, agencies=agencies, traceparent=emitted.traceparent
             )
         case Shrunk():
@@ -195,7 +195,7 @@ def _after(told: Told, alert: AlertIssued) -> Told:
     if alert.repeats is not None and told.asked is not None:
         update["asked"] = told.asked.model_copy(update={"ids": (*told.asked.ids, alert.alert_id)})
     elif alert.asks is not None:
-        update["asked"] = Asked(
+        update["asked"] = Asked.model_construct(
             ids=(alert.alert_id,),
             kind=alert.kind,
             life=alert.life,

@@ -32,6 +32,9 @@ _FOR_GOOD: frozenset[Abandon] = frozenset({"refused", "disabled", "removed", "ba
 """Why nobody at this endpoint will hear of an alert that still stands."""
 
 
+_NOTHING_OPEN = Push()
+
+
 @dataclass(frozen=True, slots=True)
 class Pushed(Emitted):
     """What is open at an agency's endpoints from now on."""
@@ -71,9 +74,9 @@ def still_pending(push: Push | None) -> Push | None:
 
 def _tell(state: NotifierState, alert: AlertIssued, command: Command, now: datetime) -> list[Emitted]:
     """An alert: its tier's endpoints are asked, and it replaces what is still open."""
-    agency, before = command.registry.agencies.get(alert.agency), state.told(alert.agency).push or Push()
+    agency, before = command.registry.agencies.get(alert.agency), state.told(alert.agency).push or _NOTHING_OPEN
     if not before.pending and (agency is None or not agency.endpoints):
-        return _pushed(state, alert.agency, Push())
+        return _pushed(state, alert.agency, _NOTHING_OPEN)
     routine = is_routine(alert, state.window, command)
     turn = first(agency, alert, or_next=not routine) if agency is not None else None
     # A reminder or escalation is the same news for those who are not asked: what is pending there is not out of date.

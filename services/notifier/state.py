@@ -60,6 +60,9 @@ class Told(Strict):
     push: Push | None = None
 
 
+_NOTHING = Told()
+
+
 class NotifierState(State):
     """One release. `window` None: it ended long ago.
 
@@ -76,7 +79,7 @@ class NotifierState(State):
 
     def told(self, agency: str) -> Told:
         """What is known of an agency; of a new one, nothing."""
-        return self.agencies.get(agency, Told())
+        return self.agencies.get(agency, _NOTHING)
 
     def next_timer(self) -> Timer | None:
         timers = [

@@ -36,7 +36,7 @@ class Change:
 def told_of(told: Told, change: Change, agency: str, kind: AlertKind, why: Why) -> list[Emitted]:
     """An alert, and its disclosure."""
     alert = issued(told, change, agency, kind, why)
-    disclosure = DisclosureMade(
+    disclosure = DisclosureMade.model_construct(
         release_id=alert.release_id,
         lab=change.window.lab,
         reference=change.window.statement.reference,
@@ -60,7 +60,7 @@ def issued(told: Told, change: Change, agency: str, kind: AlertKind, why: Why) -
         why = "short-notice" if kind not in change.registry.agencies[agency].kinds else why
     chased = kind in _CHASED and agency in change.registry.agencies
     ladder = answer_ladder(change.registry.agencies[agency], window.policy, opens_at, change.now) if chased else ()
-    return AlertIssued(
+    return AlertIssued.model_construct(
         alert_id=alert_id(window.release_id, agency, sequence),
         release_id=window.release_id,
         agency=agency,

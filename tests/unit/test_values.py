@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.envelope import derived_id
+from schemas.release import Audience
 from schemas.values import Duration, Instant, Line, Opening, ParticipantId, Prose, iso8601, rfc3339
 
 INSTANT: TypeAdapter[Any] = TypeAdapter(Instant)
@@ -87,3 +88,19 @@ def test_what_is_no_participant_id_is_refused(text: str) -> None:
 def test_ids_are_derived_from_each_part_on_its_own() -> None:
     assert derived_id("a", "bc") != derived_id("ab", "c")
     assert derived_id("a", "bc") == derived_id("a", b"bc")
+
+
+def test_a_value_made_of_valid_parts_is_the_one_that_is_validated_from_them() -> None:
+    said: dict[str, Any] = {"mode": "listed", "agencies": ("cisa",)}
+    made, validated = Audience.model_construct(**said), Audience.model_validate(said)
+    assert made == validated
+    assert made.model_dump_json() == validated.model_dump_json()
+    assert made.model_fields_set == validated.model_fields_set
+    assert made.model_copy(update={"exclude": ("dod",)}) == Audience(**said, exclude=("dod",))
+    assert made.exclude == ()
+
+
+@pytest.mark.parametrize("said", [{}, {"agencies": ()}, {"mode": "matching", "audience": "all"}])
+def test_a_value_with_a_part_missing_or_too_many_is_not_made(said: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="Audience is not made of"):
+        Audience.model_construct(**said)
