@@ -174,6 +174,12 @@ BOARD = Board(
                     "Events, state and positions.",
                     *quantiles("herald_transaction_records", "service", CHOSEN),
                 ),
+                course(
+                    "Spans",
+                    "Given to a collector, by outcome: dropped is what waited and was too much.",
+                    Query(f"sum by (outcome) {grown('herald_spans_total', CHOSEN)}", "{{outcome}}"),
+                    stacked=True,
+                ),
             ],
         ),
         Row(

@@ -20,6 +20,7 @@ from services.kernel.origin import CAUSES
 
 BOOLEANS = ("false", "true")
 DEAD_LETTER_REASONS = ("undecodable", "undecidable", "output_too_large", "timer", "effect", "registry", "not_json")
+SPAN_OUTCOMES = ("exported", "failed", "dropped")
 REPLAY_OUTCOMES = ("decided", "failed", "refused", "dropped")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -111,6 +112,7 @@ TIMER_LATENESS_SECONDS = seconds(
     (0.1, 0.5, 1, 5, 10, 60, 600, 3600, 86400),
 )
 UNREADABLE = gauge("herald_partitions_unreadable", "Assigned partitions that cannot be read at present.")
+SPANS = counter("herald_spans_total", "Spans to a collector, by outcome: exported, failed, dropped.", "outcome")
 
 # ---- windows
 
@@ -250,6 +252,7 @@ _SHARDED: tuple[MetricWrapperBase, ...] = (
     TIMER_OVERDUE_SECONDS,
     TIMER_LATENESS_SECONDS,
     UNREADABLE,
+    SPANS,
 )
 _OWN: dict[str, tuple[MetricWrapperBase, ...]] = {
     "gateway": (REGISTRY_VERSION,),
@@ -286,6 +289,7 @@ _FROM_ZERO: tuple[tuple[Counter | Histogram, tuple[tuple[str, ...], ...]], ...] 
     (DEAD_LETTERS, (DEAD_LETTER_REASONS,)),
     (REPLAYS, (REPLAY_OUTCOMES,)),
     (TRANSACTIONS, (("committed", "aborted"),)),
+    (SPANS, (SPAN_OUTCOMES,)),
     (ALERTS, (get_args(AlertKind), BOOLEANS)),
     (ALERT_LATENCY_SECONDS, (CAUSES, BOOLEANS)),
     (ALERT_SKEW_SECONDS, (BOOLEANS,)),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.embedded.broker import Broker
-from tests.bench import delivering, door, endpoints, latency, material, throughput
+from tests.bench import delivering, door, endpoints, latency, material, throughput, tracing
 from tests.bench.plot import plot
 from tests.bench.streams import Unavailable, compiled
 
@@ -114,6 +114,23 @@ async def couriers(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, 
     ]
 
 
+async def traced(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """Events a second with every event exported as a span, and with tracing off, taking turns."""
+    found = await tracing.run(bootstrap, "tracing.", folder, rounds * tracing.TURNS)
+    ratios = sorted(on / off for on, off in zip(found[tracing.ON], found[tracing.OFF], strict=True))
+    say(f"tracing, pair by pair: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    return [
+        {
+            "race": "tracing, every event exported",
+            "unit": "events/s",
+            "herald": statistics.median(found[tracing.ON]),
+            "peers": {tracing.OFF: statistics.median(found[tracing.OFF])},
+            "ratios": {tracing.OFF: statistics.median(ratios)},
+            "spread": [ratios[0], ratios[-1]],
+        }
+    ]
+
+
 async def dead_ones(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
     """What a tenth of dead endpoints costs the others, and how memory grows from the first half to the end."""
     found = await endpoints.run(bootstrap, "endpoints.", folder, endpoints.COUNT, rounds * endpoints.ROUNDS)
@@ -148,6 +165,8 @@ async def races(bootstrap: str, folder: Path, rounds: int, only: str) -> list[di
         rows += await doors(bootstrap, folder, rounds)
     if only in "deliveries by webhook":
         rows += await couriers(bootstrap, folder, rounds)
+    if only in "tracing, every event exported":
+        rows += await traced(bootstrap, folder, rounds)
     if only in "endpoints":
         rows += await dead_ones(bootstrap, folder, rounds)
     if only in "announce to alert":

@@ -46,10 +46,10 @@ async def run(race: Race, who: str, bootstrap: str, prefix: str, folder: Path, r
     """Events a second, by the append times of what one contestant has written. `who`: `herald`, `raw`."""
     deployment = Deployment(bootstrap, prefix, folder, partitions=PARTITIONS)
     await deployment.prepare(material.registry(race.agencies))
-    await _fill(deployment, race.reads, records)
+    await fill(deployment, race.reads, records)
     process = deployment.start(race.service)[0].popen if who == "herald" else _raw(race, deployment)
     try:
-        return await _rate(deployment, race) / race.agencies
+        return await rate(deployment, race) / race.agencies
     finally:
         process.kill()
         process.wait()
@@ -61,7 +61,8 @@ def _raw(race: Race, deployment: Deployment) -> subprocess.Popen[bytes]:
     return subprocess.Popen(tied(command))
 
 
-async def _fill(deployment: Deployment, topic: str, records: list[Output]) -> None:
+async def fill(deployment: Deployment, topic: str, records: list[Output]) -> None:
+    """Writes what the contestants read."""
     producer = deployment.connection.producer(max_batch_size=128 * 1024, linger_ms=5)
     await producer.start()
     try:
@@ -71,7 +72,8 @@ async def _fill(deployment: Deployment, topic: str, records: list[Output]) -> No
         await producer.stop()
 
 
-async def _rate(deployment: Deployment, race: Race) -> float:
+async def rate(deployment: Deployment, race: Race) -> float:
+    """Records a second of what is written to the targets of the race, once all of it is there."""
     consumer, count = deployment.connection.consumer(), race.count * race.agencies
     await consumer.start()
     partitions = PARTITIONS if race.agencies == 1 else 1

@@ -13,11 +13,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One span. `parent` and `links` are span ids; no parent: empty."""
+    """One span. `parent` and `links` are span ids; no parent: empty. `times`: in nanoseconds since 1970."""
 
     service: str
     name: str
@@ -26,6 +27,8 @@ class Taken:
     parent: str
     links: tuple[str, ...]
     attributes: dict[str, str]
+    times: tuple[int, int]
+    failed: bool
 
 
 @dataclass(slots=True)
@@ -33,13 +36,21 @@ class Collector:
     """What came."""
 
     port: int = 0
-    spans: list[Taken] = field(default_factory=list)
+    _bodies: list[bytes] = field(default_factory=list)
+    _read: list[Taken] = field(default_factory=list)
 
     @property
     def env(self) -> dict[str, str]:
         """Settings with which a process exports to it, soon."""
         endpoint = f"http://127.0.0.1:{self.port}"
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+
+    @property
+    def spans(self) -> list[Taken]:
+        """All that came. Requests are read here, not where they are taken: that would take time from who exports."""
+        while self._bodies:
+            self._read += _spans(self._bodies.pop(0))
+        return self._read
 
     def of(self, trace: str) -> list[Taken]:
         """The spans of a trace."""
@@ -52,23 +63,28 @@ class Collector:
             assert time.monotonic() < until, sorted((one.service, one.name) for one in self.spans)
             await asyncio.sleep(0.05)
 
-    def take(self, body: bytes) -> None:
+    def take(self, body: bytes) -> bool:
         """One request's."""
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            named = {one.key: one.value.string_value for one in resource.resource.attributes}
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    self.spans.append(
-                        Taken(
-                            service=named["service.name"],
-                            name=span.name,
-                            trace=span.trace_id.hex(),
-                            id=span.span_id.hex(),
-                            parent=span.parent_span_id.hex(),
-                            links=tuple(link.span_id.hex() for link in span.links),
-                            attributes={one.key: one.value.string_value for one in span.attributes},
-                        )
-                    )
+        self._bodies.append(body)
+        return True
+
+
+def _spans(body: bytes) -> Iterator[Taken]:
+    for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+        named = {one.key: one.value.string_value for one in resource.resource.attributes}
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield Taken(
+                    service=named["service.name"],
+                    name=span.name,
+                    trace=span.trace_id.hex(),
+                    id=span.span_id.hex(),
+                    parent=span.parent_span_id.hex(),
+                    links=tuple(link.span_id.hex() for link in span.links),
+                    attributes={one.key: one.value.string_value for one in span.attributes},
+                    times=(span.start_time_unix_nano, span.end_time_unix_nano),
+                    failed=span.status.code == Status.STATUS_CODE_ERROR,
+                )
 
 
 @contextmanager

@@ -3,16 +3,15 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.contextvars import get_contextvars
 
 from schemas.command import Effect
-from schemas.envelope import Emitted, derived_id
+from schemas.envelope import Emitted, Stamped, derived_id
 from schemas.registry import Registry
 from services.deliveries.letter import Attempt
 from services.kernel.effects import Effects, Outside
@@ -21,25 +20,26 @@ from services.kernel.otel import Spans
 from services.kernel.service import Service
 from services.kernel.settings import SettingsError
 from services.kernel.slots import Slots
-from services.kernel.spans import ENDPOINT, spans_of
+from services.kernel.spans import ENDPOINT, request_spans_of, spans_of
 from services.kernel.state import Restored
 from services.windows.app import SERVICE
+from tests.broker.otlp import Collector, Taken
 from tests.simulation.world import World, release
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
 
 
-@pytest.fixture
-def kept() -> tuple[Spans, InMemorySpanExporter]:
-    """Spans that are kept in memory."""
-    exporter = InMemorySpanExporter()
-    return Spans("windows", exporter), exporter
+class Kept(Collector):
+    """Takes what spans of a process say."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.process = Spans("windows", self.take)
 
-def ended(kept: tuple[Spans, InMemorySpanExporter]) -> tuple[ReadableSpan, ...]:
-    """What was exported."""
-    kept[0].provider.force_flush()
-    return kept[1].get_finished_spans()
+    def ended(self) -> list[Taken]:
+        """What was exported."""
+        self.process.close()
+        return self.spans
 
 
 def decided(flags: str, *, traced: bool = True, service: Service = SERVICE) -> Ledger:
@@ -70,44 +70,65 @@ def test_off_nothing_is_kept_for_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decided("01", traced=False).draft.told == []
 
 
-def test_on_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
-    monkeypatch.delitem(sys.modules, "services.kernel.otel")
-    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
-    with pytest.raises(SettingsError, match=r"ENDPOINT is set .* pip install 'herald-early-access\[otel\]'"):
-        spans_of("windows")
-
-
-def test_a_span_has_the_ids_of_its_event_and_continues_that_of_the_record(
-    kept: tuple[Spans, InMemorySpanExporter],
+@pytest.mark.parametrize(("of", "module"), [(spans_of, "otel"), (request_spans_of, "request_spans")])
+def test_on_without_the_extra_says_what_to_install(
+    of: Callable[[str], object], module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = decided("01")
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.delitem(sys.modules, f"services.kernel.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(SettingsError, match=r"ENDPOINT is set .* pip install 'herald-early-access\[otel\]'"):
+        of("windows")
+
+
+def test_a_span_has_the_ids_of_its_event_and_continues_that_of_the_record() -> None:
+    kept, ledger = Kept(), decided("01")
     (told,) = ledger.draft.told
-    kept[0].decided(ledger.draft.told, 1_000, 2_000)
-    (span,) = ended(kept)
-    assert span.context is not None
-    assert span.parent is not None
-    own = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"
-    assert (own, span.parent.span_id) == (told.event.traceparent, int(str(told.continues)[36:52], 16))
-    assert (span.name, span.start_time, span.end_time) == ("herald.window.scheduled.v1", 1_000, 2_000)
-    assert span.attributes is not None
-    assert span.attributes["messaging.destination.name"] == "windows"
-    assert span.attributes["herald.subject"] == told.event.subject
+    kept.process.decided(ledger.draft.told, 1_000, 2_000)
+    (span,) = kept.ended()
+    assert (f"00-{span.trace}-{span.id}-01", span.parent) == (told.event.traceparent, str(told.continues)[36:52])
+    assert (span.service, span.name, span.times) == ("herald-windows", "herald.window.scheduled.v1", (1_000, 2_000))
+    assert span.attributes == {
+        "messaging.system": "kafka",
+        "messaging.destination.name": "windows",
+        "messaging.message.id": told.event.id,
+        "herald.subject": told.event.subject,
+    }
+    assert (span.links, span.failed) == ((), False)
 
 
-def test_a_trace_that_its_beginner_does_not_keep_is_not_exported(kept: tuple[Spans, InMemorySpanExporter]) -> None:
-    ledger = decided("00")
-    kept[0].decided(ledger.draft.told, 1_000, 2_000)
+def test_what_continues_another_trace_than_the_record_at_hand_has_a_link_to_that() -> None:
+    kept, ledger = Kept(), decided("01")
+    sent = f"00-{'1' * 32}-{'2' * 16}-01"
+    kept.process.decided([replace(one, sent=sent) for one in ledger.draft.told], 1_000, 2_000)
+    assert [span.links for span in kept.ended()] == [("2" * 16,)]
+
+
+def test_a_trace_that_its_beginner_does_not_keep_is_not_exported() -> None:
+    kept, ledger = Kept(), decided("00")
+    kept.process.decided(ledger.draft.told, 1_000, 2_000)
     assert ledger.draft.told
-    assert ended(kept) == ()
+    assert kept.ended() == []
 
 
-def test_a_failed_attempt_says_why(kept: tuple[Spans, InMemorySpanExporter]) -> None:
-    effect = Effect("8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11", None, TRACE + "01")
-    kept[0].attempted("cisa/desk", effect, Attempt(0.1, "timeout"), 1_000, 2_000)
-    (span,) = ended(kept)
-    assert dict(span.attributes or {}) == {"herald.subject": "cisa/desk", "error.type": "timeout"}
-    assert not span.status.is_ok
+def test_a_ratio_keeps_whole_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    kept, (told,) = Kept(), decided("01").draft.told
+    assert isinstance(told.event, Stamped)
+    for trace in ("7" + "f" * 15, "8" + "0" * 15):  # a ratio looks at the last 16 digits
+        for span in ("1" * 16, "2" * 16):
+            said = replace(told.event, traceparent=f"00-{'a' * 16}{trace}-{span}-01")
+            kept.process.decided([replace(told, event=said)], 1_000, 2_000)
+    assert [(span.trace[16:], span.id[0]) for span in kept.ended()] == [("7" + "f" * 15, "1"), ("7" + "f" * 15, "2")]
+
+
+def test_a_failed_attempt_says_why() -> None:
+    kept, effect = Kept(), Effect("8f0a7a52-5a0c-5c3e-9a43-0f3d0b7d5e11", None, TRACE + "01")
+    kept.process.attempted("cisa/desk", effect, Attempt(0.1, "timeout"), 1_000, 2_000)
+    (span,) = kept.ended()
+    assert span.attributes == {"herald.subject": "cisa/desk", "error.type": "timeout"}
+    assert span.failed
 
 
 async def test_what_is_logged_while_something_is_done_outside_carries_trace_and_no_other_ones() -> None:

@@ -28,10 +28,10 @@ from services.gateway.model.reading import Reading
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.settings import Settings
-from services.kernel.spans import spans_of
+from services.kernel.spans import request_spans_of
 
 if TYPE_CHECKING:
-    from services.kernel.otel import Spans
+    from services.kernel.request_spans import RequestSpans
 
 ABOUT = (
     "Herald carries a lab's early-access announcements to the agencies they concern. It is voluntary: nothing here "
@@ -39,7 +39,7 @@ ABOUT = (
 )
 
 
-def routes(spans: "Spans | None" = None) -> FastAPI:
+def routes(spans: "RequestSpans | None" = None) -> FastAPI:
     """The routes alone, with nothing behind them: what the OpenAPI description is made from.
 
     Of what FastAPI would tell OpenTelemetry, a span a request is taken, and nothing where there are no `spans`.
@@ -78,7 +78,7 @@ def routes(spans: "Spans | None" = None) -> FastAPI:
 
 def door(settings: Settings) -> FastAPI:
     """The door, which starts what it stands on with its lifespan."""
-    spans = spans_of("door")
+    spans = request_spans_of("door")
     app = routes(spans)
     state = app.state
     state.spans = spans
