@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long bench check format schemas lock clean
+.PHONY: help demo up test test-long chaos bench check format schemas lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ test: check ## every check, and all tests but the longest
 
 test-long: check ## every test, with the full counts: half an hour and more
 	HERALD_TEST_LONG=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout 3600 $(ARGS)
+
+SEED ?= 1
+MINUTES ?= 5
+chaos: $(STAMP) ## three brokers, faults from a SEED for so many MINUTES, and the check: what was lost or repeated
+	@$(BIN)/python -m tests.chaos.run --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 bench: $(STAMP) ## race Herald against bare aiokafka and Kafka Streams, side by side
 	@$(BIN)/python -m tests.bench $(ARGS)

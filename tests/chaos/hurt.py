@@ -6,17 +6,21 @@ to commit. The steps, in order: `fence`, `fenced`, `restored`, `open` of an open
 can be done: `kill` (with -9), `freeze` (until somebody thaws it), or a number of seconds for which that shard alone
 stands still. `HERALD_TEST_POISON=record:word` (or
 `timer:word`) makes the decider raise where command or state hold the word, `HERALD_TEST_WITHOUT=input` is a build that
-lacks an input, `HERALD_TEST_MAX_OUTPUTS=4` makes transactions small.
+lacks an input, `HERALD_TEST_MAX_OUTPUTS=4` makes transactions small, and a file named by `HERALD_TEST_CLOCK` holds so
+many seconds by which the process's clock is wrong: whoever writes there steps it.
 """
 
 import asyncio
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -25,6 +29,7 @@ from schemas.command import Command, TimerDue
 from schemas.envelope import Emitted
 from services.deliveries.perform import Courier
 from services.kernel import ledger, shard
+from services.kernel.clock import SystemClock
 from services.kernel.ledger import Ledger
 from services.kernel.process import main
 from services.kernel.service import Service
@@ -111,6 +116,27 @@ def poisoned(service: Service, kind: str, word: str) -> Service:
     return replace(service, decide=decide)
 
 
+class SteppedClock:
+    """How wrong the process's clock is: looked up in a file again and again."""
+
+    LOOK_SECONDS = 0.2
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._wrong_ms = 0
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def milliseconds(self) -> int:
+        """Since 1970, as this process takes it to be."""
+        return time.time_ns() // 1_000_000 + self._wrong_ms
+
+    def _look(self) -> None:
+        while True:
+            if self._file.exists():
+                self._wrong_ms = round(float(self._file.read_text() or 0) * 1000)
+            time.sleep(self.LOOK_SECONDS)
+
+
 if __name__ == "__main__":
     hurt: Service = import_module(f"services.{sys.argv[1]}.app").SERVICE
     if step := os.environ.get("HERALD_TEST_STEP"):
@@ -119,6 +145,9 @@ if __name__ == "__main__":
         hurt = poisoned(hurt, *poison.split(":"))
     if without := os.environ.get("HERALD_TEST_WITHOUT"):
         hurt = replace(hurt, inputs=tuple(each for each in hurt.inputs if each.topic != without))
+    if stepped := os.environ.get("HERALD_TEST_CLOCK"):
+        wrong = SteppedClock(Path(stepped))
+        SystemClock.now = lambda clock: clock.at(wrong.milliseconds())  # type: ignore[assignment,method-assign]
     if most := os.environ.get("HERALD_TEST_MAX_OUTPUTS"):
         ledger.MAX_OUTPUTS = int(most)
     main(hurt)

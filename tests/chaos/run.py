@@ -1,0 +1,158 @@
+"""One run: three brokers, two copies of every service, labs and agencies, faults from a seed, and the check in the end.
+
+`python -m tests.chaos.run --seed 7 --minutes 5` (or `make chaos SEED=7 MINUTES=5`). Exit: 0 nothing found, 1 a finding,
+2 wrong arguments, 3 it could not be run.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from services.audit.run import audit
+from services.embedded import EmbeddedError
+from tests.broker import clocks
+from tests.broker.deployment import Deployment
+from tests.broker.receivers import SECRET, hooks, mails
+from tests.chaos.checker import Checker, Times
+from tests.chaos.cluster import Cluster
+from tests.chaos.faults import COPIES, Faults
+from tests.chaos.load import Load, registered
+from tests.chaos.schedule import KINDS, bursts
+
+TWO_HOURS_A_SECOND = 7200
+PARTITIONS = 3
+PER_SECOND = 5.0
+THREADS = 48
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run was, and what it found. Times are in real seconds."""
+
+    seed: int
+    minutes: float
+    bursts: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    statements: int = 0
+    said_again: int = 0
+    timed_windows: int = 0
+    alerts: int = 0
+    timers: int = 0
+    latest_timer_seconds: float = 0.0
+    longest_trouble_seconds: float = 0.0
+    registry_versions: int = 1
+    findings: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """A plain report."""
+        about = {name.replace("_", " "): value for name, value in asdict(self).items() if name != "findings"}
+        shown = [f"  {name:24} {_shown(value)}" for name, value in about.items()]
+        again = f"again: python -m tests.chaos.run --seed {self.seed} --minutes {self.minutes:g}"
+        found = [f"  FOUND: {finding}" for finding in self.findings]
+        return [*shown, *found, f"  {len(self.findings)} findings; {again}" if found else "  nothing found"]
+
+
+async def chaos(
+    seed: int,
+    seconds: float,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    kinds: tuple[str, ...] = KINDS,
+    copies: int = COPIES,
+    partitions: int = PARTITIONS,
+) -> Outcome:
+    """Bursts begin until the time is up; then all settles and is checked."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    outcome = Outcome(seed, round(seconds / 60, 2))
+    cluster = Cluster(folder)
+    with hooks() as hooked, mails() as mailed:
+        try:
+            await cluster.start()
+            began = datetime.now(UTC)
+            env, clock = clocks.since(began, rate=TWO_HOURS_A_SECOND)
+            env |= {"HOOK_SECRET": SECRET, "HERALD_KAFKA__REPLICATION_FACTOR": "3"}
+            deployment = Deployment(cluster.bootstrap_servers, "chaos.", folder, partitions=partitions, env=env)
+            deployment.login = {"replication_factor": 3}
+            load = Load(cluster.bootstrap_servers, deployment.prefix, clock, PER_SECOND)
+            times = Times(began, TWO_HOURS_A_SECOND)
+            faults = Faults(deployment, cluster, load, hooked, mailed, say)
+            try:
+                await deployment.prepare(registered(1, hooked, mailed))
+                faults.start(copies)
+                await faults.recovered()
+                load.start()
+                times.troubled.append((began.timestamp(), time.time()))
+                until = time.monotonic() + seconds
+                for number, burst in enumerate(bursts(seed, kinds), 1):
+                    start = time.time()
+                    say(f"burst {number}, {start - began.timestamp():.0f} s after the start")
+                    await faults.burst(burst)
+                    await faults.recovered()
+                    times.troubled.append((start, time.time()))
+                    outcome.bursts = number
+                    say(f"  recovered after {time.time() - start:.0f} s")
+                    await asyncio.sleep(burst.quiet)
+                    if time.monotonic() > until or faults.findings:
+                        break
+                await load.settle()
+                checker = Checker(deployment, load, times, hooked, mailed)
+                await checker.run()
+                report = await audit(deployment.connection, clock=clock, grace=timedelta(0))
+                outcome.findings = faults.findings + checker.differences
+                outcome.findings += [f"herald audit: {one.line}" for one in report.differences]
+                outcome.faults, outcome.ended = dict(faults.done), dict(faults.ended)
+                outcome.statements, outcome.said_again = load.statements, load.again
+                outcome.timed_windows, outcome.registry_versions = len(load.timed), load.version
+                outcome.alerts = sum(len(got) for topic, got in load.got.items() if topic.startswith("alerts."))
+                outcome.timers, outcome.latest_timer_seconds = checker.timers, round(checker.latest, 2)
+                outcome.longest_trouble_seconds = round(max(end - start for start, end in times.troubled[1:]), 1)
+            finally:
+                await load.stop()
+                deployment.stop()
+        finally:
+            cluster.stop()
+    return outcome
+
+
+def _shown(value: object) -> str:
+    return ", ".join(f"{name} {count}" for name, count in value.items()) if isinstance(value, dict) else str(value)
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description="faults on three brokers")
+    parser.add_argument("--seed", type=int, default=1, help="what goes wrong, and when")
+    parser.add_argument("--minutes", type=float, default=5.0, help="bursts begin until so long after the start")
+    parser.add_argument("--only", action="append", choices=KINDS, help="this kind of fault; may be repeated")
+    parser.add_argument("--keep", type=Path, help="a folder for logs and data, which then stay there")
+    parser.add_argument("--json", action="store_true", help="the report as JSON; the schedule goes to stderr")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="herald-chaos-") as temporary:
+        folder: Path = given.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def say(line: str) -> None:
+            print(line, file=sys.stderr if given.json else sys.stdout, flush=True)
+
+        try:
+            kinds = tuple(given.only) if given.only else KINDS
+            outcome = asyncio.run(chaos(given.seed, given.minutes * 60, folder, say, kinds=kinds))
+        except (EmbeddedError, AssertionError, OSError) as error:
+            print(f"the run could not be made: {error or type(error).__name__}", file=sys.stderr)
+            return 3
+        print(json.dumps(asdict(outcome)) if given.json else "\n".join(outcome.lines()))
+        return 1 if outcome.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
