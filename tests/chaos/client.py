@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 QUIET = {"log_level": 0}
 GIVES_UP_MS = 15_000
@@ -40,10 +40,10 @@ class Sender:
         return Producer(about | {"message.timeout.ms": GIVES_UP_MS, "reconnect.backoff.max.ms": 1000} | QUIET)
 
     def _is_taken(self, value: bytes) -> bool:
-        failures: list[KafkaError | None] = []
-        self._producer.produce(self._topic, value, on_delivery=lambda error, _: failures.append(error))
+        taken: list[bool] = []
+        self._producer.produce(self._topic, value, on_delivery=lambda error, _: taken.append(error is None))
         self._producer.flush(2 * GIVES_UP_MS / 1000)
-        return failures == [None]
+        return taken == [True]
 
 
 async def reading(bootstrap_servers: str, topic: str) -> AsyncIterator[Got]:

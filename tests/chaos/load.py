@@ -89,7 +89,7 @@ class Load:
     async def settle(self) -> None:
         """No more statements; returns once nothing is to come any more, or nothing has come for long."""
         self._stop.set()
-        await asyncio.gather(*self._labs)
+        await asyncio.wait(self._labs, timeout=PATIENCE_SECONDS)
         self._heard = time.monotonic()
         while time.monotonic() - self._heard < PATIENCE_SECONDS:
             broken = [task for task in self._tasks if task.done()]

@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.audit.run import audit
-from services.embedded import EmbeddedError
 from tests.broker import clocks
 from tests.broker.deployment import Deployment
 from tests.broker.receivers import SECRET, hooks, mails
@@ -147,8 +146,8 @@ def main() -> int:
         try:
             kinds = tuple(given.only) if given.only else KINDS
             outcome = asyncio.run(chaos(given.seed, given.minutes * 60, folder, say, kinds=kinds))
-        except (EmbeddedError, AssertionError, OSError) as error:
-            print(f"the run could not be made: {error or type(error).__name__}", file=sys.stderr)
+        except Exception as error:
+            print(f"the run could not be made: {type(error).__name__}: {error}", file=sys.stderr)
             return 3
         print(json.dumps(asdict(outcome)) if given.json else "\n".join(outcome.lines()))
         return 1 if outcome.findings else 0
