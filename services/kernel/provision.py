@@ -1,5 +1,8 @@
 """Makes the topics of the contract, and the genesis record in each state partition."""
 
+import asyncio
+import time
+
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -11,6 +14,10 @@ from services.kernel.connection import Connection
 GENESIS = b"!genesis"
 """Key of the record that says: this state partition was made, and is not lost."""
 
+AT_ONCE = 200
+"""Topics in one request: a controller takes at most 10,000 records for it, and a partition or a setting is a record."""
+
+SHOWN_SECONDS = 120
 
 EVERYBODYS = ("registry-versions", "replays")
 """Inputs that stand there before a service that is new: no sign that it has worked."""
@@ -85,11 +92,25 @@ async def _make(connection: Connection, admin: AIOKafkaAdminClient, wanted: dict
         NewTopic(connection.topic(name), count, replication, topic_configs=topic.config())
         for name, (topic, count) in wanted.items()
     ]
-    response = await admin.create_topics(new)
-    for topic, code, *message in response.topic_errors if new else ():
-        error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:
-            raise ProvisionError(f"topic {topic} was not made: {error.__name__} {message[0] if message else ''}")
+    for first in range(0, len(new), AT_ONCE):
+        response = await admin.create_topics(new[first : first + AT_ONCE])
+        for topic, code, *message in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise ProvisionError(f"topic {topic} was not made: {error.__name__} {message[0] if message else ''}")
+    await _shown(admin, {topic.name for topic in new})
+
+
+async def _shown(admin: AIOKafkaAdminClient, made: set[str]) -> None:
+    """Waits until Kafka shows what its controller has made: thousands of topics take a broker some time."""
+    until = time.monotonic() + SHOWN_SECONDS
+    while missing := made - set(await admin.list_topics()):
+        if time.monotonic() > until:
+            raise ProvisionError(
+                f"Kafka made {len(made)} topics and does not show {len(missing)} of them after {SHOWN_SECONDS} s; "
+                "apply the registry again"
+            )
+        await asyncio.sleep(0.1)
 
 
 async def _check_new(connection: Connection, state: str, there: dict[str, tuple[Topic, int]]) -> None:

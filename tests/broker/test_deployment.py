@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from schemas.registry import Registry
+from schemas.registry import Agency, Registry
+from services.kernel import provision as provisioning
 from services.kernel.clock import SystemClock
 from services.kernel.provision import ProvisionError, provision
 from services.kernel.registry_log import RegistryConflict, in_force, publish, versions
 from tests.broker import clocks
 from tests.broker.deployment import Deployment
 from tests.broker.flow import AGENCIES, registry, release
+from tests.scale import LONG, scaled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -166,6 +168,23 @@ async def test_another_number_of_partitions_is_refused_in_one_line(deployment: D
     (process,) = other.start("windows")
     assert await asyncio.to_thread(process.popen.wait, 30) == 2
     assert "HERALD_PARTITIONS is 12" in process.log.read_text().splitlines()[-1]
+
+
+async def test_more_topics_than_kafka_makes_at_once_are_made(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not LONG:
+        monkeypatch.setattr(provisioning, "AT_ONCE", 20)
+    many = Registry(agencies={f"agency-{n}": Agency(name="Agency") for n in range(scaled(40, 1200))})
+    deployment = Deployment(kafka, "many.", tmp_path, partitions=1)
+    made = await provision(deployment.connection, 1, many)
+    assert {f"alerts.{agency}" for agency in many.agencies} <= set(made)
+    admin = deployment.connection.admin()
+    await admin.start()
+    try:
+        assert set(map(deployment.connection.topic, made)) <= set(await admin.list_topics())
+    finally:
+        await admin.close()
 
 
 async def test_every_transition_missed_while_down_happens_once_in_due_order_with_both_times(
