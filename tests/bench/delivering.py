@@ -13,6 +13,7 @@ from schemas.delivery import DeliveryRequested
 from schemas.envelope import encode
 from schemas.registry import Registry
 from services.embedded.lifeline import tied
+from tests.bench.bounds import BARE_COURIER, HERALD
 from tests.broker.deployment import Deployment
 from tests.broker.receivers import SECRET
 from tests.unit.endpoint_world import START, requested
@@ -23,8 +24,6 @@ AGENCIES, EACH, AT_ONCE = 100, 20, 64
 TURNS = 3
 """A round: each is over in a second."""
 
-BARE, HERALD = CONTESTANTS = ("a bare loop", "Herald")
-
 
 async def run(bootstrap: str, prefix: str, folder: Path, turns: int) -> dict[str, list[float]]:
     """Deliveries a second of each contestant in each turn, as the receiver counts them."""
@@ -32,12 +31,12 @@ async def run(bootstrap: str, prefix: str, folder: Path, turns: int) -> dict[str
     receiver = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     assert receiver.stdout is not None
     port = int(await receiver.stdout.readline())
-    found: dict[str, list[float]] = {who: [] for who in CONTESTANTS}
+    found: dict[str, list[float]] = {who: [] for who in (BARE_COURIER, HERALD)}
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asking:
             for turn in range(turns):
                 await _bare(folder, port)
-                found[BARE].append(await _rate(asking))
+                found[BARE_COURIER].append(await _rate(asking))
                 await _herald(bootstrap, f"{prefix}{turn}.", folder, port, asking)
                 found[HERALD].append(await _rate(asking))
         return found

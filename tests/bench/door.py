@@ -13,6 +13,7 @@ from services.embedded.lifeline import tied
 from services.embedded.ports import free
 from services.kernel.credential_log import issue
 from tests.bench import material
+from tests.bench.bounds import BARE_DOOR, HERALD
 from tests.broker.deployment import Deployment
 
 COUNT, WARM_UP, CONNECTIONS, RELEASES = 1000, 400, 16, 50
@@ -20,7 +21,7 @@ TURNS = 6
 """A round; they are short, so that what else the machine does meets both alike."""
 
 TOPIC = f"releases.{material.LAB}"
-BARE, HERALD = CONTESTANTS = ("bare FastAPI and aiokafka", "Herald")
+CONTESTANTS = (BARE_DOOR, HERALD)
 
 
 async def run(bootstrap: str, prefix: str, folder: Path, turns: int) -> dict[str, list[tuple[float, float]]]:
@@ -35,7 +36,7 @@ async def run(bootstrap: str, prefix: str, folder: Path, turns: int) -> dict[str
     await deployment.prepare(material.registry(1))
     token = str(await issue(deployment.connection, material.LAB, "a race", timedelta(hours=1), datetime.now(UTC)))
     deployment.start("gateway.door")
-    bare = _bare(deployment, ports[BARE])
+    bare = _bare(deployment, ports[BARE_DOOR])
     try:
         await deployment.ready()
         for port in ports.values():

@@ -21,12 +21,13 @@ from schemas.registry import Registry
 from services.deliveries.schedule import JITTER, RETRIES
 from services.embedded.lifeline import tied
 from services.embedded.ports import free
+from tests.bench import usage
 from tests.broker.deployment import Deployment
 from tests.broker.receivers import SECRET
 from tests.unit.endpoint_world import START, requested
 
 AGENCIES, RELEASES, SEED = 25, 8, 20270301
-WITHOUT, COUNT, ROUNDS = "the same without dead ones", 1000, 4
+COUNT, ROUNDS = 1000, 4
 """So many endpoints, told so many times in each round of the bench."""
 
 
@@ -120,8 +121,7 @@ async def _round(one: Contest, turn: int, client: httpx.AsyncClient) -> None:
         await asyncio.sleep(0.1)
     one.p99.append(statistics.quantiles(waits, n=100)[98])
     (process,) = one.deployment.processes
-    status = Path(f"/proc/{process.popen.pid}/status").read_text()
-    one.memory.append(int(status.partition("VmRSS:")[2].split()[0]) * 1024)
+    one.memory.append(usage.memory(process.popen.pid))
 
 
 def _requests(one: Contest, turn: int) -> Iterator[tuple[str, bytes, bytes]]:

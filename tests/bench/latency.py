@@ -8,13 +8,14 @@ from pathlib import Path
 from aiokafka import TopicPartition
 
 from tests.bench import material
+from tests.bench.bounds import DEFAULTS, HERALD, QUICK
 from tests.bench.streams import HOPS, Streams, make_topics
 from tests.broker.deployment import Deployment
 
 PARTITIONS = 6
 RELEASES = 30
-WARM_UP_SECONDS = 8
-CONTESTANTS = {"Herald": None, "Kafka Streams, its defaults": 0, "Kafka Streams, commit.interval.ms=10": 10}
+WARM_UP_SECONDS = 6
+CONTESTANTS = {HERALD: None, DEFAULTS: 0, QUICK: 10}
 """The commit interval of each peer."""
 
 _NUMBER = re.compile(rb"Statement (\d+)\.")

@@ -18,24 +18,24 @@ REVISIONS = 10
 """Statements a release."""
 
 
-def registry(agencies: int) -> Registry:
-    """One lab, and so many agencies that take everything."""
+def registry(agencies: int, labs: int = 1) -> Registry:
+    """So many agencies that take everything, and one lab, or so many numbered ones."""
     return Registry.model_validate_json(
         json.dumps(
             {
                 "version": 1,
                 "namespace": "6d1f3c1e-6f0e-4b5c-9c39-1d0a5b1d7c55",
-                "labs": {LAB: {"name": "Lab"}},
+                "labs": {name: {"name": "Lab"} for name in ([LAB] if labs == 1 else map("lab-{}".format, range(labs)))},
                 "agencies": {f"agency-{n}": {"name": f"Agency {n}"} for n in range(agencies)},
             }
         )
     )
 
 
-def statement(number: int, releases: int) -> bytes:
-    """One event of the lab, about 1 KB: releases take turns, and each revision changes what is material."""
+def statement(number: int, releases: int, first: int = 0, lab: str = LAB) -> bytes:
+    """One event of a lab, about 1 KB: releases take turns from `first` on; each revision changes what is material."""
     data = {
-        "reference": f"m-{number % releases}",
+        "reference": f"m-{first + number % releases}",
         "model": {"name": "Model", "version": "3.1", "summary": "A model that plans and acts over days."},
         "capabilities": [],
         "trusted_partner_release_at": "2099-01-31T00:00:00Z",
@@ -44,13 +44,16 @@ def statement(number: int, releases: int) -> bytes:
         "handling": f"Statement {number}. " + "For the evaluation teams alone, not to be forwarded. " * 8,
     }
     event = {"specversion": "1.0", "id": f"e-{number}", "type": "herald.release.announced.v1", "data": data}
-    return json.dumps(event | {"source": f"/labs/{LAB}"}).encode()
+    return json.dumps(event | {"source": f"/labs/{lab}"}).encode()
 
 
-def records(topic: str, count: int, agencies: int = 1) -> list[Output]:
-    """What stands in an internal topic (`releases`, `announcements`, `windows`) after so many statements."""
+def records(topic: str, count: int, agencies: int = 1, turn: int = 0) -> list[Output]:
+    """What so many statements lead to in an internal topic (`releases`, `announcements`, `windows`).
+
+    Each turn has releases of its own.
+    """
     known, releases = registry(agencies), max(1, count // REVISIONS)
-    found = [Output(f"releases.{LAB}", b"", statement(n, releases)) for n in range(count)]
+    found = [Output(f"releases.{LAB}", b"", statement(n, releases, turn * releases)) for n in range(count)]
     for service, written in ((GATEWAY, "releases"), (ANNOUNCEMENTS, "announcements"), (WINDOWS, "windows")):
         found = [output for output in _decided(service, known, found) if output.topic == written]
         if written == topic:
@@ -67,3 +70,14 @@ def _decided(service: Service, known: Registry, inputs: list[Output], at: dateti
         written += ledger.draft.outputs
         ledger.confirm()
     return written
+
+
+def state(service: Service) -> tuple[bytes, bytes]:
+    """What a service keeps of one live release: key and value in its state topic."""
+    before = {"windows": "announcements", "announcements": "releases"}[service.name]
+    ledger = Ledger(service, 0, Restored())
+    ledger.registry = registry(1)
+    (given,) = records(before, 1)
+    ledger.take(Item(given.topic, 0, 0, START, given.key, given.value))
+    kept = ledger.closing_records()[0]
+    return kept.key, kept.value or b""

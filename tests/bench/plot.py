@@ -1,47 +1,76 @@
-"""Draws latencies as lines: which share of the events had come out after how many milliseconds."""
+"""Draws lines as an SVG picture, with logarithmic axes where figures span decades."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 from math import log
 
-WIDTH, HEIGHT, LEFT, TOP = 760, 380, 50, 20
-ENDS = (10, 3000)
-"""Milliseconds at both ends of the logarithmic axis."""
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 60, 30, 20, 40
 COLOURS = ("#0b6e4f", "#08a045", "#b23a48", "#e07a5f", "#3d405b", "#81a4cd")
 
-
-def plot(samples: dict[str, list[float]]) -> str:
-    """An SVG picture. `samples`: sorted milliseconds by the line's name."""
-    lines = [_axis()]
-    for (name, found), colour in zip(samples.items(), COLOURS, strict=False):
-        shares = [(found[min(len(found) - 1, len(found) * s // 100)], s) for s in range(100)]
-        points = " ".join(f"{_x(ms):.1f},{_y(share):.1f}" for ms, share in shares)
-        dash = ' stroke-dasharray="6 3"' if "100/s" in name else ""
-        lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-        at = TOP + 20 + 18 * len(lines)
-        lines.append(f'<text x="{WIDTH - 280}" y="{at}" fill="{colour}">{escape(name)}</text>')
-    body = "\n".join(lines)
-    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
-    title = "<title>From announce to alert: share of events by milliseconds</title>"
-    style = 'font-family="sans-serif" font-size="12"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>\n{title}\n{body}\n</svg>\n'
+Points = list[tuple[float, float]]
 
 
-def _axis() -> str:
-    marks = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>']
-    for ms in (10, 30, 100, 300, 1000, 3000):
-        marks.append(f'<line x1="{_x(ms):.1f}" x2="{_x(ms):.1f}" y1="{_y(100)}" y2="{_y(0)}" stroke="#dddddd"/>')
-        marks.append(f'<text x="{_x(ms):.1f}" y="{_y(0) + 18}" text-anchor="middle">{ms} ms</text>')
-    for share in (0, 50, 90, 100):
-        marks.append(f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{_y(share)}" y2="{_y(share)}" stroke="#dddddd"/>')
-        marks.append(f'<text x="{LEFT - 6}" y="{_y(share) + 4}" text-anchor="end">{share} %</text>')
-    return "\n".join(marks)
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where it begins and ends, the values that are marked, and what a mark says of its value."""
+
+    first: float
+    last: float
+    marks: tuple[float, ...]
+    says: Callable[[float], str]
+    is_log: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a value lies, from 0 to 1; what lies beyond an end is drawn there."""
+        value = min(max(value, self.first), self.last)
+        if self.is_log:
+            return log(value / self.first) / log(self.last / self.first)
+        return (value - self.first) / (self.last - self.first)
 
 
-def _x(ms: float) -> float:
-    first, last = ENDS
-    share = log(min(max(ms, first), last) / first) / log(last / first)
-    return LEFT + share * (WIDTH - LEFT - 30)
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Lines by name. `dashed`: the names with this in them."""
 
+    title: str
+    across: Axis
+    up: Axis
+    lines: dict[str, Points]
+    dashed: str | None = None
 
-def _y(share: float) -> float:
-    return TOP + (1 - share / 100) * (HEIGHT - TOP - 40)
+    def svg(self) -> str:
+        """The picture as a file holds it."""
+        drawn = self._axes()
+        for number, ((name, points), colour) in enumerate(zip(self.lines.items(), COLOURS, strict=False)):
+            places = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in points)
+            dash = ' stroke-dasharray="6 3"' if self.dashed is not None and self.dashed in name else ""
+            drawn.append(f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+            at = TOP + 20 + 18 * number
+            drawn.append(f'<text x="{LEFT + 14}" y="{at}" fill="{colour}">{escape(name)}</text>')
+        size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+        style = 'font-family="sans-serif" font-size="12"'
+        body = "\n".join(drawn)
+        start = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'
+        return f"{start}\n<title>{escape(self.title)}</title>\n{body}\n</svg>\n"
+
+    def _axes(self) -> list[str]:
+        bottom, top = HEIGHT - BOTTOM, TOP
+        drawn = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>']
+        for value in self.across.marks:
+            x = f"{self._x(value):.1f}"
+            drawn.append(f'<line x1="{x}" x2="{x}" y1="{top}" y2="{bottom}" stroke="#dddddd"/>')
+            drawn.append(
+                f'<text x="{x}" y="{bottom + 18}" text-anchor="middle">{escape(self.across.says(value))}</text>'
+            )
+        for value in self.up.marks:
+            y = self._y(value)
+            drawn.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>')
+            drawn.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(self.up.says(value))}</text>')
+        return drawn
+
+    def _x(self, value: float) -> float:
+        return LEFT + self.across.share(value) * (WIDTH - LEFT - RIGHT)
+
+    def _y(self, value: float) -> float:
+        return HEIGHT - BOTTOM - self.up.share(value) * (HEIGHT - TOP - BOTTOM)

@@ -1,8 +1,8 @@
 """The bare engine: aiokafka in one loop that parses each record and writes the same bytes on, a transaction a poll.
 
-`python -m tests.bench.raw BOOTSTRAP PARTITIONS INPUT OUTPUT…`, until it is killed: each record goes to every output, as
-one change goes to every agency's topic. No state, no decision, no positions: what is missing from its rate is what
-Herald adds.
+`python -m tests.bench.raw BOOTSTRAP OFFSETS INPUT OUTPUT…`, until it is killed; says `ready` first. It begins at these
+offsets of its input, one a partition, and each record goes to every output, as one change goes to every agency's topic.
+No state, no decision, no positions: what is missing from its rate is what Herald adds.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from schemas.envelope import reader
 from schemas.topics import ANNOUNCEMENTS, RELEASES, WINDOWS
 
 
-async def run(bootstrap: str, partitions: int, source: str, *targets: str) -> None:
-    """Reads from the beginning, for ever."""
+async def run(bootstrap: str, offsets: list[int], source: str, *targets: str) -> None:
+    """Reads on, for ever."""
     parse = reader(*RELEASES, *ANNOUNCEMENTS, *WINDOWS).validate_json
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False,
@@ -24,7 +24,10 @@ async def run(bootstrap: str, partitions: int, source: str, *targets: str) -> No
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"{source}-raw", max_batch_size=131072)
     await consumer.start()
     await producer.start()
-    consumer.assign([TopicPartition(source, number) for number in range(partitions)])
+    consumer.assign([TopicPartition(source, number) for number in range(len(offsets))])
+    for number, offset in enumerate(offsets):
+        consumer.seek(TopicPartition(source, number), offset)
+    print("ready", flush=True)
     while True:
         batches = await consumer.getmany(timeout_ms=1000, max_records=2000)
         if not batches:
@@ -41,4 +44,4 @@ async def run(bootstrap: str, partitions: int, source: str, *targets: str) -> No
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))
+    asyncio.run(run(sys.argv[1], [int(offset) for offset in sys.argv[2].split(",")], *sys.argv[3:]))
