@@ -118,7 +118,7 @@ def test_a_ratio_keeps_whole_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(told.event, Stamped)
     for trace in ("7" + "f" * 15, "8" + "0" * 15):  # a ratio looks at the last 16 digits
         for span in ("1" * 16, "2" * 16):
-            said = replace(told.event, traceparent=f"00-{'a' * 16}{trace}-{span}-01")
+            said = told.event._replace(traceparent=f"00-{'a' * 16}{trace}-{span}-01")
             kept.process.decided([replace(told, event=said)], 1_000, 2_000)
     assert [(span.trace[16:], span.id[0]) for span in kept.ended()] == [("7" + "f" * 15, "1"), ("7" + "f" * 15, "2")]
 
