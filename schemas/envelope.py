@@ -28,11 +28,13 @@ def derived_id(*parts: str | bytes) -> str:
     digest = _NAMESPACED.copy()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
-        digest.update(b"%d:" % len(raw) + raw)
-    raw16 = bytearray(digest.digest()[:16])
-    raw16[6], raw16[8] = raw16[6] & 0x0F | 0x50, raw16[8] & 0x3F | 0x80  # version 5, variant of RFC 9562
-    text = raw16.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        digest.update(b"%d:%b" % (len(raw), raw))
+    text = digest.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+
+
+_VARIANT = {digit: "89ab"[number % 4] for number, digit in enumerate("0123456789abcdef")}
+"""The two bits of RFC 9562's variant over a digit."""
 
 
 class Emitted:

@@ -87,9 +87,12 @@ def judge_withdrawal(known: Known, now: datetime) -> Judged:
     return Judged(Plan(withdrawn(course)), (), warnings, known.withdrawn)
 
 
+_STATED = tuple(name for name in Release.model_fields if name != "stated_at")
+
+
 def _changed(before: Release, after: Release) -> tuple[str, ...]:
-    names = (name for name in Release.model_fields if name != "stated_at")
-    return tuple(name for name in names if getattr(before, name) != getattr(after, name))
+    old, new = vars(before), vars(after)
+    return tuple(name for name in _STATED if old[name] != new[name])
 
 
 def _out_of_order(known: Known, stated_at: datetime | None) -> list[Refused]:

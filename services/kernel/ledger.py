@@ -59,6 +59,13 @@ class Output(NamedTuple):
     headers: Headers = ()
 
 
+@cache
+def _rules(topic: str) -> tuple[int, bool, str]:
+    """How large a record may be, whether the topic has one partition, and what it is keyed by."""
+    name = family(topic)
+    return _LIMITS[name], name in _SINGLE, _KEYS[name]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """An event, and the `traceparent` that it continues; `sent` is that of the record at hand, if that is another."""
@@ -323,7 +330,7 @@ class Ledger:
             raise RuntimeError(f"timer {timer.name} was decided and is due again at the same instant")
         # Nothing above changes the draft: a record that cannot be decided leaves no half of itself in it.
         self.draft.outputs += outputs
-        self.draft.size += sum(len(output.value or b"") for output in outputs)
+        self.draft.size += sum([len(output.value or b"") for output in outputs])
         self.draft.events += events
         self.draft.told += told
         if state is not before:
@@ -350,13 +357,15 @@ class Ledger:
         value, key = encode(stamped), (stamped.subject or "").encode()
         outputs = []
         for topic in topics:
-            name = family(topic)
-            if len(value) + _OVERHEAD > _LIMITS[name]:
+            most, is_single, keyed_by = _rules(topic)
+            if len(value) + _OVERHEAD > most:
                 raise OutputTooLarge(f"{stamped.type} of {len(value)} bytes is too large for {topic}")
+            if is_single:
+                outputs.append(Output(topic, key, value, None, _CONTENT_TYPE))
+                continue
             # What is keyed otherwise than the service, or speaks of another key, may belong to another shard.
-            own = name not in _SINGLE and _KEYS[name] == self.service.keyed_by and stamped.subject == decided
-            partition = self.partition if own else None
-            outputs.append(Output(topic, key, value, partition, _CONTENT_TYPE if name in _SINGLE else headers))
+            own = keyed_by == self.service.keyed_by and stamped.subject == decided
+            outputs.append(Output(topic, key, value, self.partition if own else None, headers))
         return outputs
 
     def _bury(self, key: bytes, value: bytes | None, reason: str, error: Exception, where: Headers) -> None:

@@ -69,11 +69,15 @@ class Transactions:
     def _batches(self, outputs: list[Output]) -> dict[tuple[str, int], list[BatchBuilder]]:
         """The outputs of each partition, in order. Batched here: a send for each record costs ten times as much."""
         batches: dict[tuple[str, int], list[BatchBuilder]] = {}
+        names = {name: self._connection.topic(name) for name in {output.topic for output in outputs}}
         for output in outputs:
-            topic = self._connection.topic(output.topic)
-            partition = output.partition if output.partition is not None else self._choose(output.key, topic)
-            builders = batches.setdefault((topic, partition), [])
-            if not builders or not _append(builders[-1], output):
+            topic, partition = names[output.topic], output.partition
+            if partition is None:
+                partition = self._choose(output.key, topic)
+            builders = batches.get((topic, partition))
+            if builders is None:
+                builders = batches[topic, partition] = [self._producer.create_batch()]
+            if not _append(builders[-1], output):
                 builders.append(self._producer.create_batch())
                 _append(builders[-1], output)
         return batches

@@ -86,7 +86,7 @@ def evolve(state: WindowState | None, emitted: Emitted) -> WindowState | None:
     if not isinstance(emitted, WindowEvent):
         return state
     window = emitted.window
-    return WindowState(
+    return WindowState.model_construct(
         life=window.life,
         revision=window.revision,
         status=window.status,
@@ -137,9 +137,10 @@ def _follow(
     changed: tuple[str, ...],
     material: bool,
 ) -> list[Emitted]:
-    planned = plan(announcement.statement, state.course if state else None, now)
+    course = state.course if state else None
+    planned = plan(announcement.statement, course, now)
     if state is not None and not planned.new_life:
-        if planned.course == state.course and state.status in {"closed", "withdrawn"}:
+        if planned.course == course and state.status in {"closed", "withdrawn"}:
             return []  # the statement comes after the end: announcements has recorded it
         if not material and state.window is not None:
             update = {"revision": announcement.revision, "statement": announcement.statement}
@@ -164,7 +165,7 @@ def _window(
     if state is not None:
         life = max(life, state.life + 1) if planned.new_life else state.life
     opened_at = same.opened_at if same is not None else None
-    return Window(
+    return Window.model_construct(
         release_id=announcement.release_id,
         lab=announcement.lab,
         life=life,
@@ -193,7 +194,7 @@ def _changed_to(before: str | None, window: Window, now: datetime, changed: tupl
         "scheduled": WindowRescheduled if before == "scheduled" else WindowScheduled,
         "open": WindowRescheduled if before == "open" else WindowOpened,
     }
-    event: Emitted = kinds[window.status](window=window, happened_at=now, changed=changed)
+    event: Emitted = kinds[window.status].model_construct(window=window, happened_at=now, changed=changed)
     return event
 
 

@@ -26,7 +26,7 @@ class WindowState(State):
     def course(self) -> Course:
         """What the next statement is planned on."""
         window = self.window
-        return Course(
+        return Course.model_construct(
             status=self.status,
             opens_at=window.opens_at if window else None,
             closes_at=window.closes_at if window else None,
