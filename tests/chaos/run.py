@@ -69,6 +69,8 @@ async def chaos(
     kinds: tuple[str, ...] = KINDS,
     copies: int = COPIES,
     partitions: int = PARTITIONS,
+    rate: int = TWO_HOURS_A_SECOND,
+    per_second: float = PER_SECOND,
 ) -> Outcome:
     """Bursts begin until the time is up; then all settles and is checked."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
@@ -78,12 +80,12 @@ async def chaos(
         try:
             await cluster.start()
             began = datetime.now(UTC)
-            env, clock = clocks.since(began, rate=TWO_HOURS_A_SECOND)
+            env, clock = clocks.since(began, rate=rate)
             env |= {"HOOK_SECRET": SECRET, "HERALD_KAFKA__REPLICATION_FACTOR": "3"}
             deployment = Deployment(cluster.bootstrap_servers, "chaos.", folder, partitions=partitions, env=env)
             deployment.login = {"replication_factor": 3}
-            load = Load(cluster.bootstrap_servers, deployment.prefix, clock, PER_SECOND)
-            times = Times(began, TWO_HOURS_A_SECOND)
+            load = Load(cluster.bootstrap_servers, deployment.prefix, clock, per_second)
+            times = Times(began, rate)
             faults = Faults(deployment, cluster, load, hooked, mailed, say)
             try:
                 await deployment.prepare(registered(1, hooked, mailed))
