@@ -41,9 +41,11 @@ class LiveRegistry:
     async def run(self) -> None:
         """Reads what stands there, says that it is ready, and follows. Runs until it is cancelled."""
         consumer: Any = self._subscriber.consumer
-        end = (await consumer.end_offsets([self._source]))[self._source]
+        end: int | None = None
         while True:
             try:
+                if end is None:
+                    end = (await consumer.end_offsets([self._source]))[self._source]
                 if not self.ready.is_set() and await consumer.position(self._source) >= end:
                     self.ready.set()
                 wait = 1000 if self.ready.is_set() else 50

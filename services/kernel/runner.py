@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
 from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
 
@@ -34,6 +34,8 @@ NEW_TOPICS_SECONDS = 5
 GROUP_COMMIT_SECONDS = 5.0
 LAG_SECONDS = 5.0
 TRY_MS = 1000
+LOOKS_AT_TOPICS = 20
+"""One broker of several may be away when a service starts: the others say after a second or two what there is."""
 
 
 class NotProvisioned(Exception):
@@ -66,6 +68,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = False
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
+        self._ending = False
         self._outside: Outside | None = None
         self._health = HealthServer(settings, service.name, self.problems)
         self.app = FastStream(
@@ -78,7 +81,13 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def run(self) -> None:
         """Runs until a signal comes; raises NotProvisioned, and what broke the fetch loop."""
-        await self.app.run(sleep_time=0.5)
+        try:
+            await self.app.run(sleep_time=0.5)
+        except Exception as error:
+            if not self._ending:
+                raise
+            # It was told to end while it started: what it had not opened yet was closed under its hands.
+            log.info("ended_while_starting", error=repr(error))
         if self._failure is not None:
             raise self._failure
 
@@ -126,12 +135,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._check_topics()
 
     async def _check_topics(self) -> None:
-        admin = self.connection.admin()
-        try:
-            await admin.start()
-            known = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
-        finally:
-            await admin.close()
+        known = await self._topics_there()
         for name in [*self._inputs, self.service.state_topic, "dead-letters"]:
             topic = self.connection.topic(name)
             if topic not in known and name == self.service.state_topic:
@@ -144,7 +148,27 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
                     f"{self.settings.partitions}: the number is fixed when a deployment is provisioned"
                 )
 
+    async def _topics_there(self) -> dict[str, int]:
+        """How many partitions each topic has. Raises KafkaConnectionError at once where no broker can be reached."""
+        for left in reversed(range(LOOKS_AT_TOPICS)):
+            admin = self.connection.admin()
+            try:
+                await admin.start()
+                return {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics()}
+            except KafkaConnectionError:
+                raise
+            except KafkaError as error:
+                if not left:
+                    raise
+                log.warning("topics_unknown", error=repr(error))
+                await asyncio.sleep(1)
+            finally:
+                await admin.close()
+        raise AssertionError("the last look returns or raises")
+
     async def _after(self) -> None:
+        if self._ending:
+            return
         if self.registry is not None:
             self.registry.on_version = self._on_version
             self._spawn(self.registry.run())
@@ -165,6 +189,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             self.app.exit()
 
     async def _shutdown(self) -> None:
+        self._ending = True
         # The consumer's stop never calls the listener, so the shards are closed first.
         await self._close_shards()
         for task in self._tasks:

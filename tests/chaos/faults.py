@@ -233,11 +233,16 @@ class Faults:
             await self._ends(process)
 
     async def _ends(self, process: Process) -> None:
-        """SIGTERM; who does not end is a finding."""
+        """SIGTERM; who does not end, or says that it failed, is a finding. (-15: it had not come to hear of it yet.)"""
+        if process.popen.poll() is not None:
+            self._note(process)
+            return
         process.signal(signal.SIGCONT)
         process.signal(signal.SIGTERM)
         try:
-            await asyncio.to_thread(process.popen.wait, ENDS_SECONDS)
+            code = await asyncio.to_thread(process.popen.wait, ENDS_SECONDS)
+            if code not in {0, -signal.SIGTERM, -signal.SIGKILL}:
+                self.findings.append(f"{process.log.stem} ended with {code} after SIGTERM: {_last_line(process)}")
         except subprocess.TimeoutExpired:
             self.findings.append(f"{process.log.stem} did not end within {ENDS_SECONDS:g} s of SIGTERM")
             process.kill()
@@ -246,7 +251,16 @@ class Faults:
         """Starts anew who has ended: killed by its trap, or by itself."""
         for processes in self.copies.values():
             for process in [one for one in processes if one.popen.poll() is not None]:
-                if process.popen.returncode != -signal.SIGKILL:
-                    self.ended[process.name] += 1
-                    self._say(f"    {process.log.stem} ended with {process.popen.returncode}")
+                self._note(process)
                 self._replace(process)
+
+    def _note(self, process: Process) -> None:
+        """Who ended by itself is started again, as a supervisor does it, and told of."""
+        if process.popen.returncode != -signal.SIGKILL:
+            self.ended[process.name] += 1
+            self._say(f"    {process.log.stem} ended with {process.popen.returncode}: {_last_line(process)}")
+
+
+def _last_line(process: Process) -> str:
+    lines = process.log.read_text(errors="replace").splitlines()
+    return lines[-1][:200] if lines else ""
