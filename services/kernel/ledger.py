@@ -5,6 +5,7 @@ Deciding is pure, so a draft can be thrown away and put together again: the same
 
 import json
 import traceback
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -28,6 +29,8 @@ from services.kernel.timers import Timers
 REGISTRY_TOPIC = "registry-versions"
 MAX_OUTPUTS = 2000
 MAX_OUTPUT_BYTES = 4 * 1024 * 1024
+MAX_SWEPT = 200
+"""Keys that one transaction decides a registry version for: all of them at once would stop the loop, and heartbeats."""
 
 _LIMITS = {topic.name: topic.max_bytes for topic in TOPICS}
 _SINGLE = {topic.name for topic in TOPICS if topic.single}
@@ -94,6 +97,7 @@ class Draft:
     states: dict[str, State | None] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     timers: int = 0
+    swept: int = 0
     events: list[Decided] = field(default_factory=list)
     dead_letters: list[dict[str, str]] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
@@ -104,10 +108,10 @@ class Draft:
     @property
     def full(self) -> bool:
         """Whether it should be committed before more is taken."""
-        return len(self.outputs) >= MAX_OUTPUTS or self.size >= MAX_OUTPUT_BYTES
+        return len(self.outputs) >= MAX_OUTPUTS or self.size >= MAX_OUTPUT_BYTES or self.swept >= MAX_SWEPT
 
     def __bool__(self) -> bool:
-        return bool(self.items or self.timers or self.outputs or self.effects)
+        return bool(self.items or self.timers or self.swept or self.outputs or self.effects)
 
 
 class Ledger:
@@ -126,6 +130,7 @@ class Ledger:
         self._drafted = self.positions.copied()
         self._readers = {i.topic: reader(*i.events) for i in service.inputs}
         self._version_at: datetime | None = None
+        self._to_sweep: list[str] | None = None
 
     @property
     def sweeping(self) -> bool:
@@ -230,7 +235,9 @@ class Ledger:
         if sweep is None:
             return
         now = self._drafted.now or datetime.min
-        for key in sorted(k for k in self.states if k > sweep.after):
+        if self._to_sweep is None:
+            self._to_sweep = sorted(self.states)
+        for key in self._to_sweep[bisect_right(self._to_sweep, sweep.after) :]:
             cause = derived_id("registry", str(self.registry.version), key)
             try:
                 self._decide(key, RegistryChanged(self.registry, cause), cause, now, None)
@@ -239,10 +246,11 @@ class Ledger:
                 where = f"{REGISTRY_TOPIC}/{key}"
                 self._dead_letter(Item(where, 0, sweep.offset, now, key.encode(), about), "registry", error)
             self._drafted.sweep = Sweep(offset=sweep.offset, after=key)
+            self.draft.swept += 1
             if self.draft.full:
                 return
         self._drafted.next[REGISTRY_TOPIC] = sweep.offset + 1
-        self._drafted.sweep = None
+        self._drafted.sweep = self._to_sweep = None
 
     def bury(self, item: Item, error: Exception) -> None:
         """Makes a dead letter of a record whose outcome cannot be written."""

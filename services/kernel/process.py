@@ -4,13 +4,13 @@ Exit codes: 0 ended as told, 1 failed, 2 settings or topics that cannot work.
 """
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaConnectionError
 
+from services.kernel.collecting import collect_less_often
 from services.kernel.observe import configure, log
 from services.kernel.settings import Settings, SettingsError, load
 
@@ -52,12 +52,6 @@ def run(
     except Exception as error:
         log.error("service_failed", exc_info=error)
         sys.exit(_failed(name, f"{type(error).__name__}: {error}", 1))
-
-
-def collect_less_often() -> None:
-    """State is many long-lived objects without cycles: walking them over and over took a third of the time."""
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 def _failed(name: str, why: str, code: int) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aiokafka import TopicPartition
 
 from services.kernel.clock import Clock
+from services.kernel.collecting import uncollected
 from services.kernel.connection import Connection
 from services.kernel.effects import Effects, Outside
 from services.kernel.horizon import Horizon, LogEnds, Source
@@ -137,6 +138,8 @@ class Shard:
             return
 
     async def _close(self) -> None:
+        if self.open:
+            self._ledger.states.clear()  # let go of here: no collection ever walks over what was restored
         self.open = False
         self.measures.closed()
         transactions, self._transactions = self._transactions, None
@@ -150,8 +153,9 @@ class Shard:
         self._consumer.pause(*self.sources.values())
         self._transactions = Transactions(self._connection, f"{self.service.name}-{self.number}")
         await self._transactions.start()  # from here an older owner is fenced, its open transaction aborted
-        restored = await restore(self._connection, self.service.state_topic, self.number, self.service.state)
-        ledger = Ledger(self.service, self.number, restored, traced=self._spans is not None)
+        with uncollected():
+            restored = await restore(self._connection, self.service.state_topic, self.number, self.service.state)
+            ledger = Ledger(self.service, self.number, restored, traced=self._spans is not None)
         inbox = Inbox([*self.sources, *([REGISTRY_TOPIC] if self.service.registry == "positioned" else [])])
         starts = await self._positions(ledger)
         if self._registry is not None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 
+from services.kernel.collecting import collect_less_often, uncollected
 from services.kernel.connection import Connection
-from services.kernel.process import collect_less_often
 from services.kernel.state import restore
 from services.windows.app import SERVICE
 from tests.bench import material
@@ -31,7 +31,8 @@ async def run(bootstrap: str, prefix: str, folder: Path, turns: int) -> tuple[li
     for _ in range(turns):
         theirs.append(COUNT / await _getmany(deployment.connection))
         began = time.perf_counter()
-        restored = await restore(deployment.connection, TOPIC, 0, SERVICE.state)
+        with uncollected():
+            restored = await restore(deployment.connection, TOPIC, 0, SERVICE.state)
         ours.append(COUNT / (time.perf_counter() - began))
         if len(restored.states) != COUNT:
             raise RuntimeError(f"{len(restored.states)} of {COUNT} states were restored")

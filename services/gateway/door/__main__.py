@@ -13,9 +13,10 @@ from services.gateway.door.app import door
 from services.gateway.door.guard import MAX_HEADER_BYTES
 from services.gateway.door.protocol import Timely
 from services.gateway.model.database import NewerDatabase
+from services.kernel.collecting import collect_less_often
 from services.kernel.health import HealthServer
 from services.kernel.loopback import is_loopback
-from services.kernel.process import collect_less_often, run
+from services.kernel.process import run
 from services.kernel.settings import Settings, SettingsError
 
 LAST_SECONDS = 5
