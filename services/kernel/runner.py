@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +36,8 @@ LAG_SECONDS = 5.0
 TRY_MS = 1000
 LOOKS_AT_TOPICS = 20
 """One broker of several may be away when a service starts: the others say after a second or two what there is."""
+READ_AGAIN_SECONDS = 5.0
+"""A partition that cannot be read is tried again so often. Its error comes within that time."""
 
 
 class NotProvisioned(Exception):
@@ -65,6 +67,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._shards: dict[int, Shard] = {}
         self._by_source: dict[TopicPartition, tuple[Shard, str]] = {}
         self._unreadable: dict[TopicPartition, str] = {}
+        self._failures: Counter[TopicPartition] = Counter()
         self._assigned = False
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
@@ -183,6 +186,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks.append(task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.remove(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("service_fails", error=repr(error), exc_info=error)
             self._failure = error
@@ -245,6 +249,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = False
         shards, self._shards, self._by_source = self._shards, {}, {}
         self._unreadable.clear()
+        catalogue.UNREADABLE.set(0)
         await asyncio.gather(*(shard.stop() for shard in shards.values()))
 
     def _on_version(self, item: Item) -> None:
@@ -273,6 +278,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _give(self, batches: dict[TopicPartition, list[Any]]) -> None:
         for source, records in batches.items():
+            self._is_readable(source)
             shard, topic = self._by_source.get(source, (None, ""))
             if shard is None or not shard.open:
                 continue  # it seeks back when it opens
@@ -302,15 +308,24 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
             self._give(await self._consumer.getmany(source, timeout_ms=TRY_MS))
         except KafkaError as found:
             self._unreadable[source] = repr(found)
+            self._failures[source] += 1
             self._consumer.pause(source)
-            self._spawn(self._read_again(source))
+            self._spawn(self._read_again(source, self._failures[source]))
 
-    async def _read_again(self, source: TopicPartition) -> None:
-        await asyncio.sleep(5)
+    async def _read_again(self, source: TopicPartition, failures: int) -> None:
+        """It shows as long as it is not read: an alert would not wait for one that comes and goes."""
+        await asyncio.sleep(READ_AGAIN_SECONDS)
+        if source not in self._unreadable:
+            return
+        with suppress(IllegalStateError):  # it may have been assigned away meanwhile
+            self._consumer.resume(source)
+        await asyncio.sleep(READ_AGAIN_SECONDS)  # should there be nothing to read, no error is the only sign
+        if self._failures[source] == failures:
+            self._is_readable(source)
+
+    def _is_readable(self, source: TopicPartition) -> None:
         if self._unreadable.pop(source, None) is not None:
             catalogue.UNREADABLE.set(len(self._unreadable))
-            with suppress(IllegalStateError):  # it may have been assigned away meanwhile
-                self._consumer.resume(source)
 
     async def _commit_group_offsets(self) -> None:
         """For lag monitors only: nothing starts from them."""

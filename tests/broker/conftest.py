@@ -10,9 +10,15 @@ from tests.broker.receivers import Hooks, Mails, hooks, mails
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of the session's broker."""
+    return tmp_path_factory.mktemp("kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_folder: Path) -> Iterator[str]:
     """The address of a broker that lasts for the session. Use a topic prefix of your own."""
-    broker = Broker(tmp_path_factory.mktemp("kafka"))
+    broker = Broker(kafka_folder)
     yield broker.start(print, owned=True).bootstrap_servers
     broker.stop()
 

@@ -1,9 +1,7 @@
 """A fault for each alert, on a real Herald beside Debian's Prometheus: it fires, and only what belongs to it.
 
-Recovery ends it. The rules run twelve times as fast (`watching.faster` says what that changes): a minute is five
-seconds. Nothing is hurt here for what takes hours of load (HeraldLagGrowing, HeraldShardsReopen,
-HeraldAgenciesToldApart, HeraldEndpointFailing), for HeraldPartitionUnreadable, and for what nobody measures yet (the
-watchdog's and the audit's): those are shown on written series alone, in deploy/prometheus/tests.
+Recovery ends it. What takes longer is in test_alerting_slow.py, what the watchdog and the audit measure in
+test_alerting_proof.py.
 """
 
 import asyncio
@@ -14,121 +12,35 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from schemas.registry import Registry
 from schemas.topics import SERVICES
 from services.embedded.lifeline import tied
-from services.embedded.ports import is_listening
 from services.kernel.credential_log import issue, issued, revoke
 from services.kernel.registry_log import publish
-from tests.broker import flow
+from tests.broker.alerting import LATE, MARKS, Scene, registry, shown, standing
 from tests.broker.certificates import self_signed
-from tests.broker.deployment import Deployment, Process
-from tests.broker.receivers import SECRET, Hooks
-from tests.broker.test_deployment import send, statement
-from tests.broker.test_embedded import herald
-from tests.broker.watching import Watch, named, needs_alertmanager, needs_prometheus, watching
-from tests.scale import long_run
+from tests.broker.deployment import Deployment
+from tests.broker.receivers import Hooks
+from tests.broker.test_deployment import send
+from tests.broker.watching import named, watching
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(400),
-    long_run,
-    needs_prometheus,
-    needs_alertmanager,
-]
-
-LATE = {
-    "HeraldAlertLate time",
-    "HeraldAlertLate statement",
-    "HeraldAlertsLateFast",
-    "HeraldAlertsLateSteadily",
-    "HeraldAlertsLateSlowly",
-    "HeraldAlertsLatePersistently",
-}
-"""What an alert that was late is seen in, for as long as each rule looks back."""
-
-
-def registry(hooked: Hooks, version: int = 1, **policy: str) -> Registry:
-    """agency-a and agency-b take webhooks, agency-c has none."""
-    whole = json.loads(flow.registry().model_dump_json())
-    hook = {"channel": "webhook", "tier": "watch", "secrets": ["env:HOOK_SECRET"]}
-    for name in flow.AGENCIES:
-        whole["agencies"][name] |= {"tiers": ["watch"]}
-    for name in flow.CHOSEN:
-        whole["agencies"][name]["endpoints"] = {"desk": hook | {"url": f"{hooked.address}/{name}"}}
-    whole |= {"version": version, "allow_networks": ["127.0.0.0/8"]}
-    whole["policy"] |= policy
-    return Registry.model_validate_json(json.dumps(whole))
-
-
-class Scene:
-    """A Herald, its watch, and a receiver."""
-
-    def __init__(self, deployment: Deployment, watch: Watch, hooked: Hooks) -> None:
-        self.deployment, self.watch, self.hooked = deployment, watch, hooked
-        self._said = 0
-
-    def of(self, name: str) -> Process:
-        """The live process of a service."""
-        return next(p for p in self.deployment.processes if p.name == name and p.popen.poll() is None)
-
-    async def stop(self, name: str) -> None:
-        """Ends a service as planned: it is no target any more."""
-        process = self.of(name)
-        self.watch.show(named(one for one in self.deployment.processes if one is not process))
-        process.signal(signal.SIGTERM)
-        await asyncio.to_thread(process.popen.wait, 30)
-
-    async def start(self, name: str, *, wait: bool = True, **hurt: str) -> Process:
-        """Starts a service anew. It is a target once it listens."""
-        (process,) = self.deployment.start(name, **hurt)
-        while not is_listening(process.port):
-            await asyncio.sleep(0.1)
-        self.watch.show(named(self.deployment.processes))
-        if wait:
-            await self.deployment.ready(process)
-        return process
-
-    async def announce(self, agency: str, **changes: Any) -> None:
-        """A release for one agency."""
-        self._said += 1
-        name = f"scene-{self._said}"
-        audience = {"mode": "listed", "agencies": [agency]}
-        await send(self.deployment, "releases.lab-a", statement(name, name, audience=audience, **changes))
+pytestmark = MARKS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(kafka: str, tmp_path_factory: pytest.TempPathFactory, hooked: Hooks) -> AsyncIterator[Scene]:
     folder = tmp_path_factory.mktemp("alerting")
-    cert, key = self_signed(folder / "door.pem", days=90)
-    env = {"HOOK_SECRET": SECRET, "HERALD_DATA": str(folder / ".herald")}
-    env |= {"HERALD_DOOR__TLS_CERTFILE": str(cert), "HERALD_DOOR__TLS_KEYFILE": str(key)}
-    deployment = Deployment(kafka, "alerting.", folder, partitions=2, env=env)
-    await deployment.prepare(registry(hooked))
-    deployment.start(*SERVICES, "gateway.door")
-    try:
-        await deployment.ready()
-        with watching(folder, factor=12, managed=True) as watch:
-            found = Scene(deployment, watch, hooked)
-            watch.show(named(deployment.processes))
-            await watch.all_up(len(SERVICES) + 1)
-            yield found
-    finally:
-        deployment.stop()
+    async with standing(kafka, "alerting.", folder, hooked, registry(hooked)) as found:
+        yield found
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def quiet(scene: Scene) -> None:
-    """What the last test has left is over, but for what looks back for longer."""
-    scene.watch.seen |= LATE
-    await scene.watch.quiet(but=LATE)
+quiet = pytest_asyncio.fixture(autouse=True, loop_scope="module")(shown)
 
 
+@pytest.mark.shows("HeraldServiceDown")
 async def test_a_process_that_is_frozen(scene: Scene) -> None:
     process = scene.of("announcements")
     process.signal(signal.SIGSTOP)
@@ -142,6 +54,7 @@ async def test_a_process_that_is_frozen(scene: Scene) -> None:
     await scene.watch.quiet()
 
 
+@pytest.mark.shows("HeraldNotScraped")
 async def test_no_targets(scene: Scene) -> None:
     scene.watch.show({})
     await scene.watch.fires("HeraldNotScraped")
@@ -149,6 +62,7 @@ async def test_no_targets(scene: Scene) -> None:
     await scene.watch.quiet()
 
 
+@pytest.mark.shows("HeraldEdgeDeadLetters")
 async def test_what_a_lab_sends_is_no_event_until_it_sends_one(scene: Scene) -> None:
     await send(scene.deployment, "releases.lab-b", b"no event")
     await scene.watch.fires("HeraldEdgeDeadLetters gateway")
@@ -157,6 +71,7 @@ async def test_what_a_lab_sends_is_no_event_until_it_sends_one(scene: Scene) -> 
     await scene.watch.quiet()
 
 
+@pytest.mark.shows("HeraldShardWithoutOwner", "HeraldNotReady")
 async def test_a_shard_that_does_not_open(scene: Scene) -> None:
     await scene.stop("acknowledgements")
     await scene.start("acknowledgements", wait=False, step="fence:1:45")
@@ -165,6 +80,7 @@ async def test_a_shard_that_does_not_open(scene: Scene) -> None:
     await scene.watch.quiet()
 
 
+@pytest.mark.shows("HeraldDeadLetters")
 async def test_a_record_that_cannot_be_decided_until_it_is_given_back(scene: Scene) -> None:
     await scene.stop("windows")
     await scene.start("windows", poison="record:indigestible")
@@ -172,16 +88,11 @@ async def test_a_record_that_cannot_be_decided_until_it_is_given_back(scene: Sce
     await scene.watch.fires("HeraldDeadLetters windows")
     await scene.stop("windows")
     await scene.start("windows")
-    settings = {
-        "HERALD_KAFKA__BOOTSTRAP_SERVERS": scene.deployment.bootstrap_servers,
-        "HERALD_KAFKA__TOPIC_PREFIX": scene.deployment.prefix,
-        "HERALD_PARTITIONS": "2",
-    }
-    given = await asyncio.to_thread(herald, "dead-letters", "replay", "--all", **settings)
-    assert given.returncode == 0, given.stdout + given.stderr
+    await scene.herald("dead-letters", "replay", "--all")
     await scene.watch.quiet(but=LATE)
 
 
+@pytest.mark.shows("HeraldRegistryVersionsApart")
 async def test_a_process_that_follows_an_old_version_of_the_registry(scene: Scene, tmp_path: Path) -> None:
     other = Deployment(scene.deployment.bootstrap_servers, "other.", tmp_path, partitions=2)
     await other.prepare(registry(scene.hooked))
@@ -199,6 +110,7 @@ async def test_a_process_that_follows_an_old_version_of_the_registry(scene: Scen
         other.stop()
 
 
+@pytest.mark.shows("HeraldTokenExpiring")
 async def test_a_token_that_ends_soon_until_it_is_revoked(scene: Scene) -> None:
     connection, now = scene.deployment.connection, datetime.now(UTC)
     token = await issue(connection, "agency-c", "a test", timedelta(days=3), now)
@@ -207,20 +119,18 @@ async def test_a_token_that_ends_soon_until_it_is_revoked(scene: Scene) -> None:
     await scene.watch.quiet()
 
 
+@pytest.mark.shows("HeraldCertificateEnds", "HeraldCertificateExpiring")
 async def test_a_certificate_that_ends_tomorrow_until_it_is_replaced(scene: Scene) -> None:
     self_signed(scene.deployment.folder / "door.pem", days=1)
     await scene.watch.fires("HeraldCertificateEnds door", "HeraldCertificateExpiring door")
-    for _ in range(100):
-        managed = await scene.watch.managed()
-        if managed.get("HeraldCertificateExpiring", ("", ""))[1] == "suppressed":
-            break
-        await asyncio.sleep(0.2)
-    assert managed["HeraldCertificateEnds"] == ("page", "active")
-    assert managed["HeraldCertificateExpiring"] == ("ticket", "suppressed")
+    await scene.suppresses("HeraldCertificateEnds", "HeraldCertificateExpiring")
+    managed = await scene.watch.managed()
+    assert [managed[name][0] for name in ("HeraldCertificateEnds", "HeraldCertificateExpiring")] == ["page", "ticket"]
     self_signed(scene.deployment.folder / "door.pem", days=90)
     await scene.watch.quiet()
 
 
+@pytest.mark.shows("HeraldAgencyUntold", "HeraldAgencyWithoutWorkingChannel")
 async def test_an_agency_whose_endpoint_is_dead_until_it_lives(scene: Scene) -> None:
     scene.hooked.answer = lambda path: 503 if path == "/agency-b" else 204
     for _ in range(5):  # so many failures in a row open the breaker
@@ -231,6 +141,7 @@ async def test_an_agency_whose_endpoint_is_dead_until_it_lives(scene: Scene) -> 
     await scene.watch.quiet(seconds=200)  # once it has been probed
 
 
+@pytest.mark.shows("HeraldAgencySilent")
 async def test_an_agency_that_does_not_answer_until_it_does(scene: Scene) -> None:
     connection = scene.deployment.connection
     hasty = registry(scene.hooked, 2, answer_within="PT3S", answer_within_soon="PT3S")
@@ -247,6 +158,7 @@ async def test_an_agency_that_does_not_answer_until_it_does(scene: Scene) -> Non
     await publish(connection, registry(scene.hooked, 3), datetime.now(UTC))
 
 
+@pytest.mark.shows("HeraldLag")
 async def test_a_service_that_is_behind_and_what_it_told_late(scene: Scene) -> None:
     await scene.stop("announcements")
     await scene.start("announcements", step="begin:1:40")
@@ -268,6 +180,7 @@ async def test_a_notifier_that_was_down_is_seen_to_have_told_late_although_it_di
     await scene.watch.quiet(but=LATE)
 
 
+@pytest.mark.shows("HeraldTransitionLate")
 async def test_an_opening_that_is_late(scene: Scene) -> None:
     opens = datetime.now(UTC) + timedelta(seconds=8)
     early = {"opens": opens.isoformat().replace("+00:00", "Z")}
@@ -291,7 +204,7 @@ async def test_prometheus_as_it_is_shipped_scrapes_all_of_herald_up_and_finds_no
         assert up.stdout is not None
         await asyncio.to_thread(lambda: next(line for line in up.stdout or () if '"ready"' in line))
         with watching(tmp_path) as watch:
-            await watch.all_up(len(SERVICES) + 1, seconds=120)
+            await watch.all_up(len(SERVICES) + len(("door", "watchdog")), seconds=120)
             assert {rule["health"] for rule in await watch.rules()} == {"ok"}
             assert await watch.firing() == set()
     finally:

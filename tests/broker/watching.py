@@ -33,7 +33,7 @@ def faster(text: str, factor: int) -> str:
     """Configuration or rules, so many times as fast: intervals, ranges, `for`, and what is compared with seconds.
 
     A bound of a histogram becomes the bucket at the new bound; where there is none, as for skew, it stays. Days in
-    which something ends stay as they are.
+    which something ends stay as they are; those in which the audit is to run are a minute each.
     """
 
     def duration(found: re.Match[str]) -> str:
@@ -44,6 +44,7 @@ def faster(text: str, factor: int) -> str:
         text = re.sub(pattern, duration, text, flags=re.MULTILINE)
     for seconds in _THRESHOLDS:
         text = re.sub(rf"> {seconds}$", f"> {seconds / factor:g}", text, flags=re.MULTILINE)
+    text = re.sub(r"> (\d+) \* 86400$", r"> \1 * 60", text, flags=re.MULTILINE)
     return text.replace('le="60.0"', f'le="{60 / factor:.1f}"')
 
 
@@ -62,6 +63,10 @@ class Watch:
     manager: int | None = None
     seen: set[str] = field(default_factory=set)
     """Every alert that has fired since `quiet` or `fires` last returned."""
+    over: set[str] = field(default_factory=set)
+    """Every alert that has fired and has ended."""
+    _fires: set[str] = field(default_factory=set)
+    _since: float = 0.0
 
     def show(self, ports: Mapping[str, int]) -> None:
         """These are the targets from now on."""
@@ -99,12 +104,24 @@ class Watch:
             labels = {k: v for k, v in one["labels"].items() if k not in {"alertname", "severity", "job"}}
             if one["state"] == "firing":
                 found.add(" ".join([one["labels"]["alertname"], *(labels[name] for name in sorted(labels))]))
+        self._tell(found)
         self.seen |= found
         return found
 
+    def _tell(self, found: set[str]) -> None:
+        """Says what has begun or ended, and how long after the test began to wait for something."""
+        seconds = time.monotonic() - self._since
+        for name in sorted(found - self._fires):
+            print(f"{name} fires after {seconds:.1f} s")
+        for name in sorted(self._fires - found):
+            print(f"{name} ends after {seconds:.1f} s")
+        self.over |= self._fires - found
+        self._fires = found
+
     async def fires(self, *expected: str, among: Collection[str] = (), seconds: float = 120) -> None:
         """Waits until these have fired, all of them; nothing but these and `among` may."""
-        until = time.monotonic() + seconds
+        self._since = time.monotonic()
+        until = self._since + seconds
         while not set(expected) <= self.seen:
             await self.firing()
             assert self.seen <= {*expected, *among}, self.seen
@@ -113,7 +130,8 @@ class Watch:
 
     async def quiet(self, *, but: Collection[str] = (), seconds: float = 120) -> None:
         """Waits until nothing fires any more, and nothing new has fired meanwhile."""
-        until, known = time.monotonic() + seconds, {*self.seen, *but}
+        self._since = time.monotonic()
+        until, known = self._since + seconds, {*self.seen, *but}
         while found := await self.firing() - set(but):
             assert self.seen <= known, self.seen - known
             assert time.monotonic() < until, f"{found} fire still"

@@ -4,7 +4,7 @@
 to commit. The steps, in order: `fence`, `fenced`, `restored`, `open` of an opening, then `begin`, `send`, `sent`,
 `commit`, `committed`, `confirmed` of each transaction; `effect` and `done` stand before and after each effect. What
 can be done: `kill` (with -9), `freeze` (until somebody thaws it), or a number of seconds for which that shard alone
-stands still. `HERALD_TEST_POISON=record:word` (or
+stands still; `commit:every:2` is two seconds each time. `HERALD_TEST_POISON=record:word` (or
 `timer:word`) makes the decider raise where command or state hold the word, `HERALD_TEST_WITHOUT=input` is a build that
 lacks an input, `HERALD_TEST_MAX_OUTPUTS=4` makes transactions small, and a file named by `HERALD_TEST_CLOCK` holds so
 many seconds by which the process's clock is wrong: whoever writes there steps it.
@@ -38,6 +38,7 @@ from services.kernel.transaction import Transactions
 OPENING = ("fence", "fenced", "restored", "open")
 WORKING = ("begin", "send", "sent", "commit", "committed", "confirmed")
 STEPS = (*OPENING, *WORKING)
+_EVERY = -(10**9)
 
 
 class Traps:
@@ -47,7 +48,7 @@ class Traps:
         self._set: dict[str, tuple[int, str]] = {}
         for each in said.split(","):
             step, times, deed = each.split(":")
-            self._set[step] = int(times), deed
+            self._set[step] = _EVERY if times == "every" else int(times), deed
 
     async def at(self, step: str) -> None:
         """Called before or after each step."""
@@ -66,6 +67,8 @@ class Traps:
         if step not in self._set:
             return None
         times, deed = self._set[step]
+        if times == _EVERY:
+            return deed
         self._set[step] = times - 1, deed
         if times != 1:
             return None

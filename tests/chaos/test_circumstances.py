@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -17,7 +19,8 @@ from services.kernel.provision import provision
 from services.kernel.registry_log import publish
 from tests.broker import clocks
 from tests.broker.clocks import DAY_A_SECOND
-from tests.broker.deployment import Deployment
+from tests.broker.deployment import Deployment, Process
+from tests.broker.doorway import TLS
 from tests.broker.flow import AGENCIES, flowing, registry
 from tests.broker.test_deployment import receipts, send, statement
 from tests.broker.test_refusals import problem
@@ -165,6 +168,22 @@ async def test_a_withdrawal_that_waits_in_the_queue_comes_before_the_opening_tha
         deployment.stop()
 
 
+async def unreadable(process: Process) -> float:
+    """How many partitions it says that it cannot read."""
+    async with httpx.AsyncClient(verify=TLS) as client:
+        text = (await client.get(f"http://127.0.0.1:{process.port}/metrics")).text
+    return float(re.search(r"^herald_partitions_unreadable (\S+)", text, re.MULTILINE)[1])  # type: ignore[index]
+
+
+async def unreadable_until_it_was_tried(process: Process, times: int) -> set[float]:
+    """All that it says until it has tried again so often."""
+    said, tried = set(), process.log.read_text().count("partition_unreadable") + times
+    while process.log.read_text().count("partition_unreadable") < tried:
+        said.add(await unreadable(process))
+        await asyncio.sleep(0.05)
+    return said
+
+
 async def test_a_partition_that_cannot_be_read_waits_and_shows_and_the_others_go_on(
     own_broker: Broker, tmp_path: Path
 ) -> None:
@@ -189,11 +208,14 @@ async def test_a_partition_that_cannot_be_read_waits_and_shows_and_the_others_go
         readable = [r for p in (0, 2) for r in await deployment.read("releases", only=p)]
         found = await deployment.settled("announcements", len(readable), 3)
         assert 0 < len(readable) <= len(found) < len(written)
+        await announcements.says("partition_unreadable")
+        assert await unreadable_until_it_was_tried(announcements, 2) == {1.0}  # an alert waits for what stays
         with log.open("r+b") as file:
             file.seek(at)
             file.write(whole[at : at + 1])
         assert len(await deployment.settled("announcements", 30, 3)) == 30
         await deployment.ready(announcements)
+        assert await unreadable(announcements) == 0
     finally:
         deployment.stop()
 

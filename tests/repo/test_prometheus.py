@@ -9,6 +9,7 @@ import yaml
 from services.cli.targets import FILE
 from services.kernel import catalogue
 from services.kernel.settings import Settings
+from tests.broker import test_alerting, test_alerting_proof, test_alerting_slow
 from tests.repo.prometheus import RULES, amtool, needs_amtool, needs_promtool, promtool
 from tests.repo.test_docs import ROOT, declared, exposed
 
@@ -89,6 +90,19 @@ def test_the_runbook_speaks_of_alerts_that_there_are() -> None:
 @pytest.mark.parametrize("name", sorted(ALERTS))
 def test_every_alert_is_tested_both_when_it_fires_and_when_it_stays_silent(name: str) -> None:
     assert {fires for alert, fires in minutes_of_tests() if alert == name} == {True, False}
+
+
+LIVE = (test_alerting, test_alerting_proof, test_alerting_slow)
+NOT_LIVE: dict[str, str] = {}
+"""Alerts that are shown on written series alone, and why no fault on a real Herald can make them."""
+
+
+def test_every_alert_is_made_to_fire_and_to_end_on_a_real_herald_or_it_is_said_why_not() -> None:
+    tests = [one for module in LIVE for name, one in vars(module).items() if name.startswith("test_")]
+    marks = [mark for test in tests for mark in getattr(test, "pytestmark", [])]
+    shown = {alert for mark in marks if mark.name == "shows" for alert in mark.args}
+    assert shown | NOT_LIVE.keys() == ALERTS.keys()
+    assert not shown & NOT_LIVE.keys()
 
 
 def test_tests_say_in_which_order_groups_are_evaluated() -> None:
