@@ -171,8 +171,12 @@ def _is_followed(topic: Topic) -> bool:
 
 
 def _watchdog(prefix: str) -> tuple[Grant, ...]:
-    """Speaks as its own lab and its own agency, and as no other; which of several is on duty, its group says."""
-    own = tuple(_on_topics("watchdog", ((t, prefix + t.name) for t in TOPICS if "watchdog" in t.writers)))
+    """Speaks as its own lab and its own agency, and as no other; which of several is on duty, its group says.
+
+    It asks for the daily lines that the registry says.
+    """
+    mine = (topic for topic in TOPICS if "watchdog" in (*topic.writers, *topic.readers))
+    own = tuple(_on_topics("watchdog", ((topic, prefix + topic.name) for topic in mine)))
     names = {grant.name for grant in own}
     spoken_as = (*_participant("lab", LAB, prefix), *_participant("agency", AGENCY, prefix))
     return (

@@ -31,7 +31,7 @@ PERMANENT: frozenset[Failure] = frozenset({"forbidden-address", "tls", "redirect
 """Trying the same again would get the same."""
 
 Abandon = Literal["superseded", "acknowledged", "refused", "disabled", "removed", "backlog-full", "moot"]
-Notice = Literal["test", "disabled"]
+Notice = Literal["test", "disabled", "alive"]
 
 
 def delivery_id(alert_id: str, agency: str, endpoint: str) -> str:
@@ -112,7 +112,7 @@ class DeliveryRetried(_ToEndpoint):
 
 
 class NoticeRequested(_ToEndpoint):
-    """A message about an endpoint, and about no release: a test, or that another endpoint is disabled."""
+    """A message about no release: a test, that another endpoint is disabled, or the daily line that all is well."""
 
     type: ClassVar[str] = "herald.notice.requested.v1"
 

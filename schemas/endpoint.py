@@ -89,6 +89,9 @@ class Webhook(_Endpoint):
     )
     headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=20)] = Field(default_factory=dict)
     client_certificate: ClientCertificate | None = None
+    alive_at: ClockTime | None = Field(
+        default=None, description="each day at this time, in the agency's zone, a line that all is well; absent: none"
+    )
 
 
 class Email(_Endpoint):

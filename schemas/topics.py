@@ -177,7 +177,7 @@ TOPICS: tuple[Topic, ...] = (
         "delete",
         DOMAIN_RETENTION,
         INTERNAL_BYTES,
-        ("notifier", "deliveries", "door", "operator"),
+        ("notifier", "deliveries", "door", "operator", "watchdog"),
         ("deliveries", "door", "operator", "audit"),
         DELIVERIES,
     ),
@@ -233,7 +233,7 @@ TOPICS: tuple[Topic, ...] = (
         DOMAIN_RETENTION,
         MAX_REGISTRY_BYTES,
         ("operator",),
-        ("gateway", "announcements", "windows", "notifier", "deliveries", "door", "operator", "audit"),
+        ("gateway", "announcements", "windows", "notifier", "deliveries", "door", "operator", "audit", "watchdog"),
         (Registry,),
     ),
     Topic(

@@ -16,7 +16,7 @@ from schemas.delivery import (
     Failure,
     NoticeRequested,
 )
-from schemas.endpoint import Endpoint
+from schemas.endpoint import Endpoint, Webhook
 from schemas.envelope import Emitted, derived_id
 from schemas.registry import Registry
 from services.deliveries.letter import Attempt
@@ -96,7 +96,10 @@ class Desk:
         self._pending[asked.delivery_id] = one
 
     def request_notice(self, asked: NoticeRequested) -> None:
-        """A notice. A test is tried at once, whatever is known of the endpoint."""
+        """A notice. A test is tried at once, whatever is known of the endpoint; of daily lines the last one counts."""
+        if asked.notice == "alive":
+            for earlier in filter(self._is_line, list(self._pending)):
+                self._end(earlier, "superseded")
         one = Pending(notice=asked, requested_at=asked.requested_at, next_at=self._now, traceparent=self._sent)
         if asked.notice == "test" and self._endpoint is not None:
             one = one.but(attempts=1, attempt=derived_id("attempt", asked.notice_id, "1"))
@@ -228,6 +231,9 @@ class Desk:
         if free <= 0:
             return  # before all that waits is put in order: it may be much
         for group in self._due()[:free]:
+            if self._is_line(group[0]) and not (isinstance(self._endpoint, Webhook) and self._endpoint.alive_at):
+                self._end(group[0], "moot")
+                continue
             if not self._pay(self._endpoint.per_minute):
                 return
             self._attempt(group)
@@ -308,6 +314,11 @@ class Desk:
             return
         del self._pending[name]
         self.events.append(self._say.abandoned(name, one, reason))
+
+    def _is_line(self, name: str) -> bool:
+        """Whether it is a daily line: it says of its own day that all is well."""
+        notice = self._pending[name].notice
+        return notice is not None and notice.notice == "alive"
 
     def _abandon_all(self, reason: Abandon) -> None:
         for name in list(self._pending):

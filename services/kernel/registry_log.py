@@ -10,13 +10,19 @@ from schemas.registry import Registry
 from services.kernel.connection import Connection
 from services.kernel.ledger import REGISTRY_TOPIC
 
+IN_FORCE = 8
+"""Offsets at the end that hold the version in force, but after many that were not committed."""
+
 
 class RegistryConflict(Exception):
     """Another version was applied at the same time; one line for people."""
 
 
-async def versions(connection: Connection) -> list[Registry]:
-    """Every version still kept, oldest first; empty where nothing was ever applied."""
+async def versions(connection: Connection, last: int | None = None) -> list[Registry]:
+    """Every version still kept, oldest first; empty where nothing was ever applied.
+
+    `last`: of so many offsets at the end alone, or of more where these hold none.
+    """
     topic = connection.topic(REGISTRY_TOPIC)
     consumer = connection.consumer()
     try:
@@ -25,20 +31,25 @@ async def versions(connection: Connection) -> list[Registry]:
             return []
         source = TopicPartition(topic, 0)
         consumer.assign([source])
-        await consumer.seek_to_beginning(source)
+        first = (await consumer.beginning_offsets([source]))[source]
         end = (await consumer.end_offsets([source]))[source]
-        found = []
-        while await consumer.position(source) < end:
-            for record in (await consumer.getmany(source, timeout_ms=200)).get(source, []):
-                found.append(reader(Registry).validate_json(record.value, extra="ignore").data)
-        return found
+        start = first if last is None else max(first, end - last)
+        while True:
+            consumer.seek(source, start)
+            found = []
+            while await consumer.position(source) < end:
+                for record in (await consumer.getmany(source, timeout_ms=200)).get(source, []):
+                    found.append(reader(Registry).validate_json(record.value, extra="ignore").data)
+            if found or start == first:
+                return found
+            start = max(first, end - 2 * (end - start))
     finally:
         await consumer.stop()
 
 
 async def in_force(connection: Connection) -> Registry:
     """The registry in force; an empty one, version 0, where nothing was ever applied."""
-    kept = await versions(connection)
+    kept = await versions(connection, last=IN_FORCE)
     return kept[-1] if kept else Registry()
 
 

@@ -13,6 +13,7 @@ from services.kernel.catalogue import HEARTBEAT, WATCHDOG_LAST_SUCCESS, WATCHDOG
 from services.kernel.clock import Clock
 from services.kernel.observe import log
 from services.watchdog import metrics
+from services.watchdog.daily import lines
 from services.watchdog.decide import answer, begin, event_id, hear, missing
 from services.watchdog.state import Left, Round, reference
 from services.watchdog.wire import Wire
@@ -34,6 +35,7 @@ class Patrol:
         self._began = 0.0
         self._round_due = self._beat_due = self._deadline = clock.now()
         self._last_success: datetime | None = None
+        self._lines_until: datetime | None = None
         self._connected = False
         metrics.hide()
 
@@ -92,7 +94,7 @@ class Patrol:
         self._round, self._left, self._tidy = None, Left(), True
         self._round_due = self._beat_due = now
         last = await self._wire.last_beat()
-        self._last_success = last.last_success_at if last is not None else None
+        self._last_success = self._lines_until = last.last_success_at if last is not None else None
         WATCHDOG_LAST_SUCCESS.set((self._last_success or now).timestamp())
         log.info("watchdog_on_duty")
 
@@ -102,6 +104,7 @@ class Patrol:
             lacks = missing(self._round)
             if lacks is None:
                 self._succeeded(now)
+                await self._tell_lines(now)
             elif self._round.refused or now >= self._deadline:
                 self._failed(lacks)
         if self._round is None and now >= self._round_due:
@@ -140,6 +143,16 @@ class Patrol:
         WATCHDOG_LAST_SUCCESS.set(now.timestamp())
         WATCHDOG_ROUND_SECONDS.set(seconds)
         log.info("watchdog_round_succeeded", seconds=round(seconds, 3))
+
+    async def _tell_lines(self, now: datetime) -> None:
+        """The daily lines that are due by now. What is not asked for is asked for after the next round."""
+        try:
+            for line in lines(await self._wire.registry(), self._lines_until or now, now):
+                await self._wire.tell(line)
+                log.info("daily_line", agency=line.agency, endpoint=line.endpoint)
+            self._lines_until = now
+        except (KafkaError, ValueError) as error:
+            log.warning("daily_line_failed", error=type(error).__name__)
 
     def _failed(self, lacks: str, error: str | None = None) -> None:
         refused = self._round.refused if self._round is not None else ()

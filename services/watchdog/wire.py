@@ -7,17 +7,20 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.alert import AlertIssued, DisclosureMade
+from schemas.delivery import NoticeRequested
 from schemas.envelope import CONTENT_TYPE, Data, Event, encode, reader
 from schemas.heartbeat import HeartbeatBeat
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
+from schemas.registry import Registry
 from schemas.watchdog import AGENCY, LAB
 from services.kernel.connection import Connection
 from services.kernel.observe import log
+from services.kernel.registry_log import in_force
 from services.watchdog.decide import written
 
 ALERTS = f"alerts.{AGENCY}"
 HEARD = (ALERTS, f"receipts.{AGENCY}", f"receipts.{LAB}")
-HEARTBEAT = "heartbeat"
+HEARTBEAT, DELIVERIES = "heartbeat", "deliveries"
 GROUP = "watchdog"
 TAIL = 24
 """Alerts read again at the start of duty: what an earlier watchdog left open is among them."""
@@ -118,6 +121,16 @@ class Wire(ConsumerRebalanceListener):  # type: ignore[misc]
         event = beat.stamped(cause=beat.beat_at.isoformat(), ordinal=0, source="/services/watchdog", time=beat.beat_at)
         topic = self._connection.topic(HEARTBEAT)
         await self._producer.send_and_wait(topic, encode(event), key=b"heartbeat", headers=_HEADERS, partition=0)
+
+    async def registry(self) -> Registry:
+        """The registry in force. Raises KafkaError."""
+        return await in_force(self._connection)
+
+    async def tell(self, notice: NoticeRequested) -> None:
+        """Asks that an endpoint be told something of no release. Raises KafkaError."""
+        event = notice.stamped(cause=notice.notice_id, ordinal=0, source="/services/watchdog", time=notice.requested_at)
+        topic, key = self._connection.topic(DELIVERIES), notice.subject().encode()
+        await self._producer.send_and_wait(topic, encode(event), key=key, headers=_HEADERS)
 
     async def last_beat(self) -> HeartbeatBeat | None:
         """The latest heartbeat that anyone wrote; None: there is none, or it cannot be read."""

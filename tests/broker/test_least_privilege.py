@@ -75,7 +75,7 @@ READS = {
     "receipts.cisa-ics receipts.treasury announcements windows acknowledgements deliveries delivery-outcomes "
     "registry-versions credentials heartbeat dead-letters state.gateway state.announcements state.windows "
     "state.notifier state.deliveries state.acknowledgements",
-    "service.watchdog": "alerts.watchdog-desk receipts.watchdog receipts.watchdog-desk heartbeat",
+    "service.watchdog": "alerts.watchdog-desk receipts.watchdog receipts.watchdog-desk heartbeat registry-versions",
     "service.audit": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury alerts.cisa "
     "alerts.cisa-ics alerts.treasury receipts.aurora-labs receipts.basalt-ai receipts.cisa receipts.cisa-ics "
     "receipts.treasury releases acks announcements windows alerts acknowledgements reminders deliveries "
@@ -102,7 +102,7 @@ WRITES = {
     "receipts.watchdog-desk dead-letters state.acknowledgements",
     "service.door": "releases.aurora-labs releases.basalt-ai acks.cisa acks.cisa-ics acks.treasury deliveries audit "
     "credentials replays",
-    "service.watchdog": "releases.watchdog acks.watchdog-desk heartbeat",
+    "service.watchdog": "releases.watchdog acks.watchdog-desk deliveries heartbeat",
     "service.audit": "audit",
     "service.operator": "releases.basalt-ai deliveries replays registry registry-versions credentials audit "
     "state.gateway state.announcements state.windows state.notifier state.deliveries state.acknowledgements",

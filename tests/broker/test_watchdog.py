@@ -1,18 +1,23 @@
-"""The watchdog on a real Kafka: rounds, a hop that is missing and comes back, a second watchdog, a kill -9."""
+"""The watchdog on a real Kafka: rounds, a hop that is missing and comes back, a second one, a kill -9, daily lines."""
 
 import asyncio
 import json
 import signal
 import time
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.envelope import encode
+from schemas.heartbeat import HeartbeatBeat
+from schemas.registry import Registry
 from schemas.watchdog import AGENCY, LAB, enrolled
 from tests.broker.deployment import ALL, Deployment, Process
 from tests.broker.flow import registry
+from tests.broker.receivers import SECRET, Hooks
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -80,6 +85,64 @@ async def test_rounds_succeed_a_missing_hop_is_named_and_all_recovers_also_from_
     assert {alert["content"]["lab"] for alert in alerts} == {LAB}
     assert len({alert["alert_id"] for alert in alerts}) == len(alerts)
     assert await deployment.events("alerts.agency-a") == []
+
+
+async def test_a_webhook_that_asks_for_it_is_told_once_a_day_that_all_is_well(
+    kafka: str, tmp_path: Path, hooked: Hooks
+) -> None:
+    env = {"HERALD_WATCHDOG__EVERY": "PT2S", "HERALD_LOG_FORMAT": "json", "HOOK_SECRET": SECRET}
+    deployment = Deployment(kafka, "lined.", tmp_path, partitions=2, env=env)
+    now = datetime.now(UTC)
+    try:
+        await deployment.prepare(enrolled(_asking(hooked, now - timedelta(minutes=30))))
+        await _beat(deployment, now - timedelta(hours=1))  # a release came through before the line was due
+        (first,) = deployment.start("watchdog")
+        deployment.start(*ALL, "deliveries")
+        settled = [event["data"] for event in await _notices(deployment, 2)]
+        assert {one["agency"]: one.get("failure") for one in settled} == {
+            "agency-a": None,
+            "agency-b": "forbidden-address",  # as any other that a webhook must not reach
+        }
+        await says(first, "watchdog_round_succeeded", len(entries(first, "watchdog_round_succeeded")) + 2)
+        first.signal(signal.SIGTERM)
+        (second,) = deployment.start("watchdog")
+        await says(second, "watchdog_round_succeeded", 2)
+        assert len(await _notices(deployment, 2)) == 2
+    finally:
+        deployment.stop()
+    ((path, letter_id, body),) = hooked.taken  # its signature held
+    assert path == "/agency-a"
+    assert body["type"] == "herald.notice.v1"
+    assert (body["data"]["notice"], body["data"]["notice_id"]) == ("alive", letter_id)
+    assert "agency-c" not in {one["agency"] for one in settled}
+
+
+def _asking(hooked: Hooks, due: datetime) -> Registry:
+    """agency-a and agency-b ask for a line at that time of the day, agency-b on a host that is not allowed."""
+    whole = json.loads(registry().model_dump_json())
+    hook = {"channel": "webhook", "tier": "watch", "secrets": ["env:HOOK_SECRET"], "url": f"{hooked.address}/agency-c"}
+    line = {"alive_at": f"{due:%H:%M}"}
+    whole["agencies"]["agency-a"]["endpoints"] = {"desk": hook | line | {"url": f"{hooked.address}/agency-a"}}
+    whole["agencies"]["agency-b"]["endpoints"] = {"desk": hook | line | {"url": f"http://[::1]:{hooked.port}/"}}
+    whole["agencies"]["agency-c"]["endpoints"] = {"desk": hook}
+    for name in ("agency-a", "agency-b", "agency-c"):
+        whole["agencies"][name]["tiers"] = ["watch"]
+    return Registry.model_validate_json(json.dumps(whole | {"allow_networks": ["127.0.0.0/8"]}))
+
+
+async def _beat(deployment: Deployment, at: datetime) -> None:
+    """A heartbeat of an earlier watchdog."""
+    beat = HeartbeatBeat(beat_at=at, next_by=at, last_success_at=at)
+    event = beat.stamped(cause="earlier", ordinal=0, source="/services/watchdog", time=at)
+    producer = deployment.connection.producer()
+    await producer.start()
+    await producer.send_and_wait(deployment.connection.topic("heartbeat"), encode(event), partition=0)
+    await producer.stop()
+
+
+async def _notices(deployment: Deployment, count: int) -> list[dict[str, Any]]:
+    """What came of notices, once there are so many."""
+    return await deployment.settled("delivery-outcomes", count, partitions=2, seconds=60)
 
 
 async def test_the_audit_runs_on_schedule(kafka: str, tmp_path: Path) -> None:

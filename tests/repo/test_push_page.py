@@ -2,12 +2,13 @@
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from schemas.delivery import PERMANENT
+from schemas.delivery import PERMANENT, NoticeRequested
 from schemas.endpoint import Webhook
 from schemas.registry import Policy
 from services.cli.main import app
@@ -41,8 +42,16 @@ def test_the_thin_webhook_is_what_is_sent() -> None:
     endpoint = Webhook(
         channel="webhook", tier="watch", url="https://desk.cisa.example/herald", content="thin", secrets=("env:S",)
     )
-    (shown,) = blocks("json")
-    assert json.loads(shown) == webhook.body(endpoint, told())
+    assert json.loads(blocks("json")[1]) == webhook.body(endpoint, told())
+
+
+def test_the_daily_line_is_what_is_sent() -> None:
+    endpoint = Webhook(channel="webhook", tier="watch", url="https://desk.cisa.example/herald", secrets=("env:S",))
+    (line, _) = (json.loads(each) for each in blocks("json"))
+    notice = NoticeRequested.model_validate_json(json.dumps(line["data"]))
+    at = datetime.fromisoformat(line["timestamp"])
+    sent = Letter(notice.notice_id, "cisa", "CISA", "America/New_York", "desk", at, notice=notice)
+    assert webhook.body(endpoint, sent) == line
 
 
 def test_the_mail_is_what_is_sent() -> None:
@@ -62,14 +71,14 @@ def test_the_chat_message_is_what_is_sent() -> None:
     assert (asked["priority"], body("ntfy", escalated, "desk")["priority"]) == (4, 5)
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(3))
 def test_herald_registry_check_takes_what_the_page_declares(number: int, tmp_path: Path) -> None:
     (tmp_path / "registry.yaml").write_text(blocks("yaml")[number])
     asked = ["registry", "check", str(tmp_path / "registry.yaml"), "--no-secrets", "--json"]
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["endpoints"][0] == "cisa/desk"
-    assert len(blocks("yaml")) == 2
+    assert len(blocks("yaml")) == 3
 
 
 def test_an_answer_means_what_the_page_says() -> None:

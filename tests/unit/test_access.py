@@ -93,7 +93,7 @@ def test_deliveries_is_asked_by_the_notifier_and_itself_answers_with_outcomes_an
         Grant("transactional-id", "herald.deliveries-", "prefixed", ("describe", "write")),
     }
     for operation, topic, owners in (
-        ("write", "herald.deliveries", ["service.notifier", "service.deliveries", DOOR, OPERATOR]),
+        ("write", "herald.deliveries", ["service.notifier", "service.deliveries", DOOR, WATCHDOG, OPERATOR]),
         ("read", "herald.deliveries", ["service.deliveries", DOOR, AUDIT, OPERATOR]),
         ("write", "herald.delivery-outcomes", ["service.deliveries"]),
         ("read", "herald.delivery-outcomes", ["service.notifier", DOOR, AUDIT, OPERATOR]),
@@ -207,6 +207,8 @@ def test_the_watchdog_speaks_as_its_own_lab_and_agency_which_own_nothing_themsel
         Grant("topic", "herald.alerts.watchdog-desk", "literal", ("describe", "read")),
         Grant("topic", "herald.receipts.watchdog-desk", "literal", ("describe", "read")),
         Grant("topic", "herald.heartbeat", "literal", ("describe", "read", "write")),
+        Grant("topic", "herald.deliveries", "literal", ("describe", "write")),
+        Grant("topic", "herald.registry-versions", "literal", ("describe", "read")),
         Grant("group", "herald.watchdog", "literal", ("describe", "read")),
     }
 

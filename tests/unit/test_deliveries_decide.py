@@ -261,6 +261,34 @@ def test_the_word_that_another_channel_is_disabled_is_said_again_until_it_is_tak
     assert (settled.failure, world.attempts[-1][0] > START + HOUR) == (None, True)
 
 
+LINED = registry(hook={"alive_at": "08:00"})
+
+
+def line(number: int, at: datetime) -> NoticeRequested:
+    return NoticeRequested(
+        agency="cisa", endpoint="hook", notice_id=RELEASES[number], notice="alive", about="hook", requested_at=at
+    )
+
+
+def test_a_daily_line_is_said_again_until_it_is_taken_or_the_next_days_is_there() -> None:
+    world = World(fails("unreachable", START + 30 * HOUR), registry=LINED).take(line(0, START)).until(START + DAY)
+    assert len(world.attempts) > 3
+    world.take(line(1, START + DAY)).until(START + 3 * DAY)
+    first, second = world.events(NoticeSettled)
+    assert (first.notice_id, first.answer) == (RELEASES[0], "not sent: superseded")
+    assert (second.notice_id, second.failure) == (RELEASES[1], None)
+    assert {one.notice.notice_id for _, about in world.attempts[-1:] for one in about} == {RELEASES[1]}
+
+
+def test_a_daily_line_that_an_endpoint_no_longer_takes_is_not_sent_there() -> None:
+    world = World(fails("unreachable"), registry=LINED).take(line(0, START)).until(START + MINUTE)
+    tried = len(world.attempts)
+    world.registry = registry()
+    world.until(START + DAY)
+    (settled,) = world.events(NoticeSettled)
+    assert (settled.answer, len(world.attempts)) == ("not sent: moot", tried)
+
+
 def test_what_is_pending_at_an_endpoint_that_left_the_registry_is_abandoned() -> None:
     world = World(fails()).take(requested(0, 1, START)).until(START + MINUTE)
     world.registry = registry().model_copy(update={"agencies": {}})

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas import registry_file
 from schemas.alert import AlertIssued, DisclosureMade
+from schemas.delivery import NoticeRequested
 from schemas.envelope import Data, Event, encode, reader
 from schemas.heartbeat import HeartbeatBeat
 from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
@@ -54,6 +55,17 @@ class Wire:
     begins: bool = True
     on_duty: bool = True
     unanswered: int = 0
+    asking: Registry = field(default_factory=Registry)
+    told: list[NoticeRequested] = field(default_factory=list)
+
+    async def registry(self) -> Registry:
+        self.unanswered -= 1
+        if self.unanswered >= 0:
+            raise KafkaTimeoutError
+        return self.asking
+
+    async def tell(self, notice: NoticeRequested) -> None:
+        self.told.append(notice)
 
     async def start(self) -> None: ...
 
@@ -258,6 +270,33 @@ def test_a_heartbeat_comes_each_minute_and_after_a_success_and_goes_on_when_roun
     assert all(later.beat_at < earlier.next_by for earlier, later in pairwise(beats))
     assert len(beats) in range(30, 34)
     assert beats[-1].last_success_at == beats[4].last_success_at
+
+
+def test_a_daily_line_is_asked_for_once_a_day_after_a_round_and_not_while_none_comes_through() -> None:
+    hook = {"channel": "webhook", "tier": "watch", "url": "https://a.example", "secrets": ["env:A"]}
+    noon = (START + timedelta(minutes=12)).strftime("%H:%M")
+    endpoints = {"desk": hook | {"alive_at": noon}}
+    asking = Registry.model_validate({"agencies": {"agency-a": {"name": "A", "endpoints": endpoints}}}, strict=False)
+    watch = Watch(world(), every=timedelta(minutes=30))
+    watch.wire.asking = asking
+    watch.until(minutes(8))
+    assert watch.wire.told == []  # a first round has no day behind it
+    watch.wire.unanswered = 1  # the registry cannot be read: it is asked for after the next round
+    assert "daily_line_failed" in {entry["event"] for entry in watch.until(minutes(45))}
+    assert watch.wire.told == []
+    watch.until(minutes(100))
+    (first,) = watch.wire.told
+    assert (first.agency, first.endpoint, first.notice) == ("agency-a", "desk", "alive")
+    watch.world.down.add("windows")
+    watch.until(minutes(26 * 60))
+    assert watch.wire.told == [first]
+    watch.world.down.discard("windows")
+    watch.world.settle()
+    second = Watch(watch.world, watch.wire.beats, timedelta(minutes=30))  # another that takes over
+    second.wire.asking = asking
+    second.until(minutes(28 * 60))
+    assert [line.agency for line in second.wire.told] == ["agency-a"]
+    assert second.wire.told[0].notice_id != first.notice_id
 
 
 def test_when_a_reference_comes_round_again_its_states_have_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
