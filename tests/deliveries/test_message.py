@@ -309,7 +309,7 @@ def told(one: AlertIssued, spoken: str, content: Content, when: datetime) -> Ale
 
 
 @given(spoken=_SPOKEN, content=contents(), when=_WHEN, count=st.integers(1, 2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_that_a_lab_writes_changes_a_byte_of_the_mail(
     spoken: str, content: Content, when: datetime, count: int
 ) -> None:

@@ -177,13 +177,13 @@ def _check_chases(world: World) -> None:
     assert all(count <= 1 for count in exhausted.values())
 
 
-@settings(max_examples=scaled(60, 2000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scaled(60, 2000), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=14))
 def test_random_lives_keep_what_must_never_be_otherwise(steps: list[tuple[Any, ...]]) -> None:
     check(play(steps))
 
 
-@settings(max_examples=scaled(20, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scaled(20, 500), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=12))
 def test_two_runs_that_differ_only_in_answers_give_the_same_bytes(steps: list[tuple[Any, ...]]) -> None:
     with_answers, without = play(steps), play(steps, answers=False)
@@ -191,7 +191,7 @@ def test_two_runs_that_differ_only_in_answers_give_the_same_bytes(steps: list[tu
         assert [r.value for r in with_answers.logs[topic]] == [r.value for r in without.logs[topic]]
 
 
-@settings(max_examples=scaled(20, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scaled(20, 500), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=12))
 def test_crashes_between_any_two_steps_change_nothing(steps: list[tuple[Any, ...]]) -> None:
     calm = play([step for step in steps if step[0] != "crash"])

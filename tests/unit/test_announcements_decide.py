@@ -420,7 +420,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=scaled(100, 5000), deadline=None)
+@settings(max_examples=scaled(100, 5000))
 @given(STEPS)
 def test_whatever_a_lab_states_is_answered_once_and_never_goes_back(steps: list[tuple[str, Any]]) -> None:
     life, said = Life(), list[tuple[str, dict[str, Any]]]()

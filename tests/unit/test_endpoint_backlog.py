@@ -89,7 +89,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps, st.sampled_from([0.1, 40.0]))
 def test_the_record_of_an_endpoint_never_outgrows_its_topic_and_each_delivery_ends_once(
     steps: list[tuple[object, ...]], took: float

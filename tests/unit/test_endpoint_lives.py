@@ -32,7 +32,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps, st.sampled_from([0.1, 40.0]))
 def test_each_delivery_ends_once_and_nothing_old_is_told_after_something_newer(
     steps: list[tuple[object, ...]], took: float

@@ -38,7 +38,7 @@ def test_an_empty_file_is_refused_and_so_is_another_key() -> None:
         opened(FILE, Ed25519PrivateKey.from_private_bytes(bytes([1] * 32)).public_key())
 
 
-@settings(max_examples=scaled(400, 20_000), deadline=None)
+@settings(max_examples=scaled(400, 20_000))
 @given(st.integers(0, len(FILE) - 1), st.integers(1, 255))
 def test_any_byte_that_is_another_is_refused(place: int, mask: int) -> None:
     assert is_refused(FILE[:place] + bytes([FILE[place] ^ mask]) + FILE[place + 1 :])

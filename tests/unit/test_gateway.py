@@ -219,7 +219,7 @@ def _put(found: dict[str, Any], path: tuple[str, ...], value: Any) -> bytes:
     return json.dumps(found).encode(errors="surrogatepass")
 
 
-@settings(max_examples=scaled(300, 20_000), deadline=None)
+@settings(max_examples=scaled(300, 20_000))
 @given(st.one_of(st.none(), st.binary(max_size=200), JSON.map(lambda v: json.dumps(v).encode()), MUTATED))
 def test_whatever_comes_is_answered_once_or_goes_in(value: bytes | None) -> None:
     command = taken(value)

@@ -66,7 +66,7 @@ def _tiers(applied: Any) -> dict[str, set[str]]:
     return found
 
 
-@settings(max_examples=scaled(200, 3000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scaled(200, 3000), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=16))
 def test_whatever_happens_requests_keep_their_order_their_place_and_their_end(steps: list[tuple[Any, ...]]) -> None:
     world, tiers = play([("announce", 30, "so"), *steps])

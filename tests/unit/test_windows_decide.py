@@ -436,7 +436,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=scaled(100, 5000), deadline=None)
+@settings(max_examples=scaled(100, 5000))
 @given(STEPS)
 def test_whatever_a_lab_states_what_must_never_be_otherwise_holds(steps: list[tuple[str, Any]]) -> None:
     life = Life()
