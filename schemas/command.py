@@ -14,8 +14,7 @@ from schemas.trace import carried
 from schemas.values import Strict
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A decoded event of an internal topic."""
 
     topic: str

@@ -4,8 +4,8 @@ Source: the executive order's "up to 30 days" (`LONGEST`), and the rule that a w
 trusted-partner release.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from schemas.notice import Warned
 from schemas.release import EarlyAccess, Release
@@ -30,8 +30,7 @@ class Course(Strict):
         return self.status in {"closed", "withdrawn"}
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a statement makes of the window. `new_life`: it begins one; `course` unchanged: it is only recorded."""
 
     course: Course
@@ -40,8 +39,7 @@ class Plan:
     new_life: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
+class _Offer(NamedTuple):
     opens_at: datetime
     closes_at: datetime
     warnings: tuple[Warned, ...]

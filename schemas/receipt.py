@@ -145,6 +145,6 @@ def recall(kept: tuple[Kept, ...], event_id: str | None) -> Answered | None:
 def remember(kept: tuple[Kept, ...], answered: Answered) -> tuple[Kept, ...]:
     """Adds an answer, and forgets the oldest. One without an event id, or a repeat, is not added."""
     event_id = answered.receipt.event_id
-    if event_id is None or any(one.event_id == event_id for one in kept):
+    if event_id is None or event_id in [one.event_id for one in kept]:
         return kept
     return (*kept, Kept.of(event_id, answered))[-KEPT:]

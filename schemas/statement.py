@@ -4,9 +4,9 @@ Nothing is refused for what it says: only for its order (`stale`), a secret in i
 withdrawal of what was never announced. Form and origin are the gateway's.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from schemas.notice import Refused, Warned
 from schemas.plan import Course, Plan, advanced, plan, withdrawn
@@ -29,8 +29,7 @@ MATERIAL = frozenset(
 """Fields of a release whose change reaches the agencies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is known of a release before the next statement on it; nothing: it was never announced."""
 
     statement: Release | None = None
@@ -39,8 +38,7 @@ class Known:
     stated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What a statement comes to. `unchanged`: it says what stands already."""
 
     planned: Plan

@@ -27,7 +27,7 @@ from services.kernel.state import POSITIONS, Restored, Sweep
 from services.kernel.timers import Timers
 
 REGISTRY_TOPIC = "registry-versions"
-MAX_OUTPUTS = 2000
+MAX_OUTPUTS = 4000
 MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 MAX_SWEPT = 200
 """Keys that one transaction decides a registry version for: all of them at once would stop the loop, and heartbeats."""

@@ -1,8 +1,7 @@
 """What an event goes back to, carried beside it from service to service: what an alert's latency is measured from."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from services.kernel.clock import EPOCH
 from services.kernel.dead_letter import Headers
@@ -12,8 +11,7 @@ Cause = Literal["statement", "time", "registry"]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """When an edge took a participant's word, or a timer was due, or the log took a version of the registry."""
 
     cause: Cause
