@@ -42,6 +42,17 @@ class Transactions:
             await asyncio.wait_for(self._producer.stop(), STOP_SECONDS)
         except (KafkaError, TimeoutError) as error:
             log.warning("producer_left_behind", error=repr(error))
+            await self._drop()
+
+    async def _drop(self) -> None:
+        """Ends what a producer that could not stop has left: it would go on sending, and keep its connections."""
+        sender = self._producer._sender
+        if sender is not None and sender.sender_task is not None:
+            sender.sender_task.cancel()
+        try:
+            await asyncio.wait_for(self._producer.client.close(), STOP_SECONDS)
+        except (KafkaError, TimeoutError) as error:
+            log.warning("connections_left_behind", error=repr(error))
 
     async def write(self, outputs: list[Output]) -> dict[str, int]:
         """Writes and commits. Returns when each topic has taken what was written to it, in the log's milliseconds.
