@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long chaos bench check format schemas lock clean
+.PHONY: help demo up test test-long chaos bench bench-long check format schemas lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ chaos: $(STAMP) ## three brokers, faults from a SEED for so many MINUTES, and th
 
 bench: $(STAMP) ## race Herald against bare aiokafka and Kafka Streams, side by side
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-long: $(STAMP) ## the same, then 100,000 live windows, 500 labs, and an hour's soak
+	@$(BIN)/python -m tests.bench --all $(ARGS)
 
 format: $(STAMP) ## format and sort imports
 	$(BIN)/ruff check --fix .

@@ -8,6 +8,7 @@ DEFAULTS, QUICK = "Kafka Streams, its defaults", "Kafka Streams, commit.interval
 BARE_DOOR, BARE_COURIER = "bare FastAPI and aiokafka", "a bare loop"
 WITHOUT, HALFWAY = "the same without dead ones", "itself halfway"
 UNTRACED = "tracing off"
+FEWEST, MEAN = "1,000 live windows", "its mean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +58,6 @@ BOUNDS = {
     ("endpoints, one in ten dead, p99", WITHOUT): Bound(1.5),
     ("endpoints, memory at the end", HALFWAY): Bound(1.1),
     ("tracing, every event exported", UNTRACED): at_least(0.9),
+    ("100,000 live windows, CPU an event", FEWEST): Bound(1.2),
 }
 """By race and peer; a ratio without a bound is only printed."""

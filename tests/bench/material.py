@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from uuid import UUID
 
 from schemas.registry import Registry
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
@@ -81,3 +82,10 @@ def state(service: Service) -> tuple[bytes, bytes]:
     ledger.take(Item(given.topic, 0, 0, START, given.key, given.value))
     kept = ledger.closing_records()[0]
     return kept.key, kept.value or b""
+
+
+def renamed(record: Output, key: bytes, event_id: UUID) -> bytes:
+    """The same event of another release, under another id."""
+    value = record.value or b""
+    before = json.loads(value)["id"]
+    return value.replace(record.key, key).replace(before.encode(), str(event_id).encode())

@@ -31,6 +31,14 @@ def draw_fan_outs(rows: list[Row], agencies: list[int]) -> Path:
     return _written("bench-fan-out.svg", Picture(title, across, up, lines))
 
 
+def draw_growth(lines: dict[str, list[tuple[float, float]]], counts: list[int]) -> Path:
+    """What more live windows cost, as multiples of what they cost where there are fewest."""
+    across = Axis(counts[0], counts[-1], tuple(counts), lambda count: f"{count:,.0f} windows", is_log=True)
+    up = Axis(0, 2, (0, 0.5, 1, 1.2, 1.5, 2), lambda times: f"{times:g}")
+    title = "Live windows: cost of one event, as a multiple of that at the fewest"
+    return _written("bench-scale.svg", Picture(title, across, up, lines))
+
+
 def _written(name: str, picture: Picture) -> Path:
     path = DOCS / name
     path.write_text(picture.svg())

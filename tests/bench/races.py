@@ -22,6 +22,7 @@ class Bench:
     folder: Path
     rounds: int
     say: Callable[[str], None]
+    minutes: float = 60
 
 
 async def _turns(race: throughput.Race, bench: Bench) -> dict[str, list[throughput.Turn]]:

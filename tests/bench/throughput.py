@@ -87,13 +87,14 @@ class Course:
         """Lets one contestant work off this turn's records."""
         race = self.race
         count = (IDIOM_COUNT if who == IDIOM else race.count) * race.agencies
-        consumer = await self._at_the_end()
+        partitions = PARTITIONS if race.agencies == 1 else 1
+        consumer = await at_the_end(self._deployment, race.targets, partitions)
         try:
             began = time.monotonic()
             process = await self._start(who)
             try:
                 start, before = time.monotonic() - began, usage.cpu_seconds(process.pid)
-                rate = await _rate(consumer, count)
+                rate = await rate_of(consumer, count)
                 spent = usage.cpu_seconds(process.pid) - before
                 return Turn(
                     rate / race.agencies,
@@ -113,18 +114,6 @@ class Course:
         async with connection.consumer() as consumer:
             ends = await consumer.end_offsets(sources)
         return [ends[source] for source in sources]
-
-    async def _at_the_end(self) -> AIOKafkaConsumer:
-        """A reader of what will be written from now on."""
-        consumer, race = self._deployment.connection.consumer(), self.race
-        await consumer.start()
-        partitions = PARTITIONS if race.agencies == 1 else 1
-        topics = [self._deployment.connection.topic(name) for name in race.targets]
-        targets = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
-        consumer.assign(targets)
-        for target, end in (await consumer.end_offsets(targets)).items():
-            consumer.seek(target, end)
-        return consumer
 
     async def _start(self, who: str) -> subprocess.Popen[bytes]:
         """Starts a contestant, and waits until it is ready."""
@@ -152,7 +141,7 @@ def _peer(module: str, arguments: list[str]) -> subprocess.Popen[bytes]:
     return peer
 
 
-async def _rate(consumer: AIOKafkaConsumer, count: int) -> float:
+async def rate_of(consumer: AIOKafkaConsumer, count: int) -> float:
     """Records a second, by their append times."""
     stamps: list[int] = []
     until = time.monotonic() + SECONDS
@@ -165,3 +154,15 @@ async def _rate(consumer: AIOKafkaConsumer, count: int) -> float:
     # From the first transaction on: how long a process takes to start is not the question here.
     after_first = len(stamps) - stamps.count(stamps[0])
     return after_first / ((stamps[-1] - stamps[0]) / 1000)
+
+
+async def at_the_end(deployment: Deployment, topics: list[str], partitions: int) -> AIOKafkaConsumer:
+    """A reader of what will be written from now on."""
+    connection = deployment.connection
+    consumer = connection.consumer()
+    await consumer.start()
+    targets = [TopicPartition(connection.topic(topic), number) for topic in topics for number in range(partitions)]
+    consumer.assign(targets)
+    for target, end in (await consumer.end_offsets(targets)).items():
+        consumer.seek(target, end)
+    return consumer
