@@ -77,7 +77,7 @@ class Faults:
             missing = f"not ready: {', '.join(unready)}" if unready else await self._cluster.whole() or ""
             if not missing:
                 return
-            if missing[:3] != said[:3]:  # another kind of it
+            if missing.startswith("not") != said.startswith("not") or not said:  # another kind of it
                 self._say(f"    {missing}")
                 said = missing
             await asyncio.sleep(0.3)

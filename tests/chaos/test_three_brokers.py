@@ -12,8 +12,8 @@ SEEDS = [4, 5, 6] if LONG else [990]
 """990: a leader stands alone and dies with its disk, a service is killed, the registry changes, mail is refused."""
 
 MINUTES = 4 if LONG else 0
-FIVE_HOURS_A_SECOND = 18_000
-SMALL: dict[str, Any] = {"copies": 1, "partitions": 2, "per_second": 3.0, "rate": FIVE_HOURS_A_SECOND}
+TEN_HOURS_A_SECOND = 36_000
+SMALL: dict[str, Any] = {"copies": 1, "partitions": 2, "per_second": 3.0, "rate": TEN_HOURS_A_SECOND}
 """So that it is ready soon, and the last window need not be waited for so long."""
 
 
