@@ -120,7 +120,7 @@ def test_each_line_in_which_a_bug_is_planted_is_there_once(name: str) -> None:
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_caught_within_ten_minutes(name: str, tmp_path: Path) -> None:
     bug, copy = BUGS[name], tmp_path / "herald"
-    for folder in ("services", "schemas", "tests"):
+    for folder in ("services", "schemas", "tests", "deploy", "docs"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
     file = copy / KERNEL.relative_to(ROOT) / bug.file
