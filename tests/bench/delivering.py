@@ -21,7 +21,7 @@ from tests.unit.endpoint_world import START, requested
 AGENCIES, EACH, AT_ONCE = 100, 20, 64
 """So many agencies with one webhook each, told of so many releases."""
 
-TURNS = 3
+TURNS = 2
 """A round: each is over in a second."""
 
 

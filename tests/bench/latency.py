@@ -14,7 +14,7 @@ from tests.broker.deployment import Deployment
 
 PARTITIONS = 6
 RELEASES = 30
-WARM_UP_SECONDS = 6
+WARM_UP_SECONDS = 5
 CONTESTANTS = {HERALD: None, DEFAULTS: 0, QUICK: 10}
 """The commit interval of each peer."""
 

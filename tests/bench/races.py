@@ -12,7 +12,7 @@ from tests.bench.pictures import draw_fan_outs, draw_latencies
 from tests.bench.streams import Unavailable, compiled
 from tests.bench.table import Beside, Row, side_by_side
 
-RATES = {20: 12, 100: 8}
+RATES = {20: 10, 100: 8}
 """Statements a second → seconds that are measured."""
 
 

@@ -153,7 +153,7 @@ async def rate_of(consumer: AIOKafkaConsumer, count: int) -> float:
     stamps.sort()
     # From the first transaction on: how long a process takes to start is not the question here.
     after_first = len(stamps) - stamps.count(stamps[0])
-    return after_first / ((stamps[-1] - stamps[0]) / 1000)
+    return 1000 * after_first / max(1, stamps[-1] - stamps[0])
 
 
 async def at_the_end(deployment: Deployment, topics: list[str], partitions: int) -> AIOKafkaConsumer:
