@@ -99,7 +99,10 @@ class Transactions:
 
     async def _know_topics(self, topics: set[str]) -> None:
         """Loads the metadata of new output topics before the transaction begins: inside, it would hold it up."""
-        for topic in sorted(topics - self._partitions.keys()):
+        new = sorted(topics - self._partitions.keys())
+        for topic in new:  # named together: else each would be asked for with all that came before it
+            self._producer.client.add_topic(topic)
+        for topic in new:
             try:
                 partitions = await asyncio.wait_for(self._producer.partitions_for(topic), METADATA_SECONDS)
             except (TimeoutError, UnknownTopicOrPartitionError):

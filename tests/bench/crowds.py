@@ -90,8 +90,11 @@ async def _send(deployment: Deployment, records: list[tuple[str, bytes, bytes]])
     producer = deployment.connection.producer()
     await producer.start()
     try:
-        for topic in {topic for topic, _, _ in records}:
-            await producer.partitions_for(deployment.connection.topic(topic))
+        topics = {deployment.connection.topic(topic) for topic, _, _ in records}
+        for topic in topics:
+            producer.client.add_topic(topic)
+        for topic in topics:
+            await producer.partitions_for(topic)
         sent = [await producer.send(deployment.connection.topic(t), value, key=key) for t, value, key in records]
         return int(min(done.timestamp for done in await asyncio.gather(*sent)))
     finally:

@@ -15,6 +15,7 @@ from services.kernel import provision as provisioning
 from services.kernel.clock import SystemClock
 from services.kernel.provision import ProvisionError, provision
 from services.kernel.registry_log import RegistryConflict, in_force, publish, versions
+from services.kernel.transaction import Transactions
 from tests.broker import clocks
 from tests.broker.deployment import Deployment
 from tests.broker.flow import AGENCIES, registry, release
@@ -185,6 +186,27 @@ async def test_more_topics_than_kafka_makes_at_once_are_made(
         assert set(map(deployment.connection.topic, made)) <= set(await admin.list_topics())
     finally:
         await admin.close()
+
+
+async def test_many_new_topics_are_learnt_in_one_request(kafka: str, tmp_path: Path) -> None:
+    found = Deployment(kafka, "learnt.", tmp_path, partitions=1).connection
+    many = Registry(agencies={f"agency-{n}": Agency(name="Agency") for n in range(20)})
+    await provision(found, 1, many)
+    transactions = Transactions(found, "one")
+    await transactions.start()
+    try:
+        client, asked = transactions._producer.client, []
+        update = client._metadata_update
+
+        async def counted(*given: Any) -> Any:
+            asked.append(given)
+            return await update(*given)
+
+        client._metadata_update = counted
+        await transactions._know_topics({found.topic(f"alerts.{agency}") for agency in many.agencies})
+    finally:
+        await transactions.stop()
+    assert 1 <= len(asked) <= 2  # one may have been under way
 
 
 async def test_every_transition_missed_while_down_happens_once_in_due_order_with_both_times(
