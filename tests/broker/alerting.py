@@ -100,12 +100,12 @@ class Scene:
         audience = {"mode": "listed", "agencies": list(agencies)}
         await send(self.deployment, "releases.lab-a", statement(name, name, audience=audience, **changes))
 
-    async def withdraw(self, reference: str = "never-announced") -> None:
-        """What is refused, and tells nobody anything: a withdrawal of what was never announced."""
+    def withdrawal(self, reference: str = "never-announced") -> bytes:
+        """What is refused, and tells nobody anything: a withdrawal, by lab-b, of what was never announced."""
         self._said += 1
         event: dict[str, Any] = {"specversion": "1.0", "id": f"scene-{self._said}", "source": "/labs/lab-b"}
         event |= {"type": "herald.release.withdrawn.v1", "data": {"reference": reference}}
-        await send(self.deployment, "releases.lab-b", json.dumps(event).encode())
+        return json.dumps(event).encode()
 
     async def herald(self, *arguments: str) -> None:
         """A command of an operator's."""

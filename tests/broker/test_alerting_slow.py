@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from tests.broker.alerting import LATE, MARKS, Scene, registry, shown, standing
 from tests.broker.receivers import Hooks
-from tests.broker.test_deployment import statement
+from tests.broker.test_deployment import send, statement
 
 pytestmark = MARKS
 
@@ -80,9 +80,14 @@ async def test_a_service_that_takes_in_less_than_is_written(scene: Scene) -> Non
 
 async def _write(scene: Scene) -> None:
     """What tells nobody anything, on and on."""
-    while True:
-        await scene.withdraw()
-        await asyncio.sleep(0.05)
+    producer = scene.deployment.connection.producer()
+    await producer.start()
+    try:
+        while True:
+            await producer.send(scene.deployment.connection.topic("releases.lab-b"), scene.withdrawal())
+            await asyncio.sleep(0.05)
+    finally:
+        await producer.stop()
 
 
 @pytest.mark.shows("HeraldShardsReopen")
@@ -95,7 +100,7 @@ async def test_a_second_process_that_fences_the_first_over_and_over(scene: Scene
             )
             await other.start()
             await other.stop()
-        await scene.withdraw()
+        await send(scene.deployment, "releases.lab-b", scene.withdrawal())
         until = time.monotonic() + 30
         while process.log.read_text().count("shard_reopens") < count:
             assert time.monotonic() < until, process.log.read_text()[-3000:]
@@ -110,7 +115,7 @@ async def test_a_batch_whose_byte_has_turned_on_the_disk_until_it_is_turned_back
     scene: Scene, kafka_folder: Path
 ) -> None:
     await scene.stop("gateway")
-    await scene.withdraw("on-a-bad-disk")
+    await send(scene.deployment, "releases.lab-b", scene.withdrawal("on-a-bad-disk"))
     log = kafka_folder / "kafka" / "logs" / f"{scene.deployment.prefix}releases.lab-b-0" / f"{0:020}.log"
     with _turned(log, b"on-a-bad-disk"):
         await scene.start("gateway", wait=False)
