@@ -6,6 +6,7 @@ Absolute figures are this machine's; only ratios of contestants that ran side by
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -60,6 +61,7 @@ def main() -> int:
             print(f"bench: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what was just being opened complains at the end
             print("bench: interrupted; everything that it started has ended", file=sys.stderr)
             return 130
         finally:

@@ -86,7 +86,7 @@ async def run(door: Door, folder: Path, line: str, first: str, last: str, cursor
 
 
 async def test_an_alert_is_answered_by_whoever_has_it_from_kafka_before_the_door_has_read_it(door: Door) -> None:
-    alert = await told(door, "dod", "read-elsewhere")
+    alert = await told(door, "dod", "read-elsewhere", audience={"mode": "listed", "agencies": ["dod"]})
     for _ in range(10):
         alert["id"] = alert["data"]["alert_id"] = str(uuid4())
         await send(door.deployment, "alerts.dod", json.dumps(alert).encode())

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.broker.conftest import kafka
+from tests.broker.conftest import kafka, kafka_folder
 from tests.broker.receivers import hooks
 from tests.browser.chromium import chromium
 from tests.browser.stage import Stage, staged
 
-__all__ = ["chromium", "kafka"]
+__all__ = ["chromium", "kafka", "kafka_folder"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -56,11 +56,13 @@ BUGS = {
     "restoring before fencing": Bug(
         "shard.py",
         "        await self._transactions.start()  # from here an older owner is fenced, its open transaction aborted\n"
-        "        restored = await restore("
+        "        with uncollected():\n"
+        "            restored = await restore("
         "self._connection, self.service.state_topic, self.number, self.service.state)\n",
-        "        restored = await restore("
+        "        with uncollected():\n"
+        "            restored = await restore("
         "self._connection, self.service.state_topic, self.number, self.service.state)\n"
-        "        await self._transactions.start()\n",
+        "            await self._transactions.start()\n",
         "test_an_owner_that_commits_while_its_heir_opens",
         "too many",
     ),
