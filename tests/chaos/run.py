@@ -1,7 +1,7 @@
 """One run: three brokers, two copies of every service, labs and agencies, faults from a seed, and the check in the end.
 
 `python -m tests.chaos.run --seed 7 --minutes 5` (or `make chaos SEED=7 MINUTES=5`). Exit: 0 nothing found, 1 a finding,
-2 wrong arguments, 3 it could not be run.
+2 wrong arguments, 3 it could not be run, 130 interrupted.
 """
 
 import argparse
@@ -148,6 +148,9 @@ def main() -> int:
         try:
             kinds = tuple(given.only) if given.only else KINDS
             outcome = asyncio.run(chaos(given.seed, given.minutes * 60, folder, say, kinds=kinds))
+        except KeyboardInterrupt:
+            print("interrupted; everything that it started has ended", file=sys.stderr)
+            return 130
         except Exception as error:
             print(f"the run could not be made: {type(error).__name__}: {error}", file=sys.stderr)
             return 3
