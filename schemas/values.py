@@ -59,7 +59,10 @@ class Strict(BaseModel):
             """The same with other parts, which are known to be valid."""
             if deep or not update:
                 return super().model_copy(update=update, deep=deep)
-            return _made(type(self), {**self.__dict__, **update}, {*self.__pydantic_fields_set__, *update})
+            held, (names, _) = self.__dict__, _blank(type(self))
+            if len(held) > len(names):  # what was worked out from its parts is not handed on
+                held = {name: held[name] for name in names}
+            return _made(type(self), {**held, **update}, {*self.__pydantic_fields_set__, *update})
 
 
 @cache

@@ -92,7 +92,7 @@ class Desk:
         # What replaces news that could not wait cannot wait either.
         until = self._held_until(asked) if all(p.held for p in same.values()) else None
         if until is not None or self._is_paused:
-            one = one.but(next_at=until or self._now, held=True)
+            one = one.model_copy(update={"next_at": until or self._now, "held": True})
         self._pending[asked.delivery_id] = one
 
     def request_notice(self, asked: NoticeRequested) -> None:
@@ -102,7 +102,7 @@ class Desk:
                 self._end(earlier, "superseded")
         one = Pending(notice=asked, requested_at=asked.requested_at, next_at=self._now, traceparent=self._sent)
         if asked.notice == "test" and self._endpoint is not None:
-            one = one.but(attempts=1, attempt=derived_id("attempt", asked.notice_id, "1"))
+            one = one.model_copy(update={"attempts": 1, "attempt": derived_id("attempt", asked.notice_id, "1")})
         if reason := self._overfull(one, MOST_BYTES) or (self._unusable if one.attempt is None else None):
             self.events.append(self._say.abandoned(asked.notice_id, one, reason))
             return
@@ -117,7 +117,7 @@ class Desk:
     def retry(self, asked: DeliveryRetried) -> None:
         """A pending delivery, now, even if the breaker is open."""
         if one := self._pending.get(asked.delivery_id):
-            self._pending[asked.delivery_id] = one.but(next_at=self._now)
+            self._pending[asked.delivery_id] = one.model_copy(update={"next_at": self._now})
             self._update["throttled_until"] = None
             if self._was.probe_at is not None:
                 self._update["probe_at"] = self._now
@@ -127,7 +127,7 @@ class Desk:
         self._update["paused_until"] = asked.until
         for name, one in self._pending.items():
             if one.attempt is None and not one.attempts:
-                self._pending[name] = one.but(held=True)
+                self._pending[name] = one.model_copy(update={"held": True})
 
     def resume(self) -> None:
         """An operator's word that the endpoint is well: no pause, no breaker, not disabled."""
@@ -165,7 +165,7 @@ class Desk:
             self.events.append(self._say.abandoned(name, one, ending or "refused", attempt))
             return
         retry_at = self._now + retry_in(one.together or name, one.attempts, attempt.retry_after)
-        self._pending[name] = one.but(attempt=None, next_at=retry_at)
+        self._pending[name] = one.model_copy(update={"attempt": None, "next_at": retry_at})
         if one.alert is not None:
             self.events.append(self._say.failed(name, one, attempt, failure, retry_at, exhausted(one.attempts)))
 
@@ -194,7 +194,7 @@ class Desk:
     def _try_all_again(self) -> None:
         for name, one in self._pending.items():
             if one.attempts and one.attempt is None:
-                self._pending[name] = one.but(next_at=min(one.next_at, self._now))
+                self._pending[name] = one.model_copy(update={"next_at": min(one.next_at, self._now)})
 
     def _tell_others(self) -> None:
         """Says on the agency's other channels that this endpoint is disabled; on its other endpoints if it has none."""
@@ -263,8 +263,9 @@ class Desk:
         if len(group) > 1 and together is None:
             together = derived_id("digest", *group)
         attempt = derived_id("attempt", together or group[0], str(made), self._now.isoformat())
+        update = {"attempts": made, "attempt": attempt, "together": together}
         for name in group:
-            self._pending[name] = self._pending[name].but(attempts=made, attempt=attempt, together=together)
+            self._pending[name] = self._pending[name].model_copy(update=update)
 
     def _pay(self, per_minute: int) -> bool:
         """The throttle (GCRA): whether one more message may go now."""
@@ -310,7 +311,7 @@ class Desk:
     def _end(self, name: str, reason: Abandon) -> None:
         one = self._pending[name]
         if one.attempt is not None:
-            self._pending[name] = one.but(ending=reason)
+            self._pending[name] = one.model_copy(update={"ending": reason})
             return
         del self._pending[name]
         self.events.append(self._say.abandoned(name, one, reason))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from schemas.alert import AlertIssued
 from schemas.command import Effect, State, Timer
@@ -47,12 +46,6 @@ class Pending(Strict):
     attempt: Uuid | None = None
     ending: Abandon | None = None
     traceparent: Traceparent | None = None
-
-    def but(self, **update: Any) -> "Pending":
-        """The same, but for this."""
-        found = self.model_copy(update=update)
-        found.__dict__.pop("text", None)
-        return found
 
     @cached_property
     def text(self) -> str:

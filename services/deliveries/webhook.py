@@ -39,7 +39,8 @@ _THIN = (
 async def send(endpoint: Webhook, letter: Letter, client: Client) -> Attempt:
     """One attempt. It raises nothing for what is wrong at the other side, or with a secret."""
     try:
-        secrets = {value: _signer(value, ref) for ref in endpoint.secrets for value in [read(ref)]}
+        secrets = [read(ref) for ref in endpoint.secrets]
+        signers = [_signer(secret, ref) for secret, ref in zip(secrets, endpoint.secrets, strict=True)]
     except SecretError as error:
         return Attempt(0.0, "misconfigured", line(str(error)))
     shown = body(endpoint, letter)
@@ -49,7 +50,7 @@ async def send(endpoint: Webhook, letter: Letter, client: Client) -> Attempt:
         "content-type": "application/json",
         "webhook-id": letter.letter_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": " ".join(each.sign(letter.letter_id, at, text) for each in secrets.values()),
+        "webhook-signature": " ".join(each.sign(letter.letter_id, at, text) for each in signers),
     }
     if letter.traceparent is not None:
         own["traceparent"] = letter.traceparent

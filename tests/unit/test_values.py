@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.envelope import derived_id
 from schemas.release import Audience
 from schemas.values import Duration, Instant, Line, Opening, ParticipantId, Prose, iso8601, rfc3339
+from services.deliveries.state import Pending
 
 INSTANT: TypeAdapter[Any] = TypeAdapter(Instant)
 DURATION: TypeAdapter[Any] = TypeAdapter(Duration)
@@ -104,3 +105,9 @@ def test_a_value_made_of_valid_parts_is_the_one_that_is_validated_from_them() ->
 def test_a_value_with_a_part_missing_or_too_many_is_not_made(said: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="Audience is not made of"):
         Audience.model_construct(**said)
+
+
+def test_a_copy_with_other_parts_hands_on_nothing_that_was_worked_out_from_the_old_ones() -> None:
+    one = Pending(requested_at=datetime(2027, 3, 1, tzinfo=UTC), next_at=datetime(2027, 3, 1, tzinfo=UTC))
+    assert '"attempts":0' in one.text
+    assert '"attempts":1' in one.model_copy(update={"attempts": 1}).text
