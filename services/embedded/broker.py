@@ -1,6 +1,5 @@
 """One Kafka broker in a data directory of its own: format, start, stop, status. Listens on loopback only."""
 
-import base64
 import fcntl
 import json
 import os
@@ -12,10 +11,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
-from uuid import uuid4
 
 from services.embedded import EmbeddedError, Progress, secured
-from services.embedded.distribution import Distribution, locate
+from services.embedded.distribution import Distribution, kafka_uuid, locate
 from services.embedded.ports import LOOPBACK, free, is_free, is_listening
 
 START_SECONDS = 90
@@ -225,9 +223,8 @@ class Broker:
         secured.write_secret(file, properties + (self._secured(password) if password else secured.OPEN))
         if self._formatted:
             return
-        cluster = "H" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
-        command = [*self._java(distribution), "kafka.tools.StorageTool", "format", "--standalone"]
-        command += ["-t", cluster, "-c", str(file)]
+        command = [*distribution.command(), "kafka.tools.StorageTool", "format", "--standalone"]
+        command += ["-t", kafka_uuid(), "-c", str(file)]
         # Java reads its arguments from a file too: on a command line anybody could read the password.
         arguments = self.folder / "format.arguments"
         arguments.unlink(missing_ok=True)
@@ -255,12 +252,6 @@ class Broker:
 
     # ---- running
 
-    def _java(self, distribution: Distribution) -> list[str]:
-        options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-        if distribution.archive is not None:
-            options += ["-XX:+AutoCreateSharedArchive", f"-XX:SharedArchiveFile={distribution.archive}"]
-        return [str(distribution.java), *options, "-cp", distribution.classpath]
-
     def _launch(
         self,
         distribution: Distribution,
@@ -273,7 +264,7 @@ class Broker:
     ) -> Running:
         from services.embedded.lifeline import tied  # noqa: PLC0415 - keeps `status` quick
 
-        java = [*self._java(distribution), "kafka.Kafka", str(self.folder / "server.properties")]
+        java = [*distribution.command(), "kafka.Kafka", str(self.folder / "server.properties")]
         # The broker inherits the lock: while it lives, no second one starts on the same data.
         with self.log.open("ab") as log:
             self._log_from = log.tell()

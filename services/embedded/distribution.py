@@ -3,6 +3,7 @@
 `KAFKA_HOME` (an unpacked Kafka) and `JAVA_HOME` (an installed Java) are used instead where they are set.
 """
 
+import base64
 import fcntl
 import hashlib
 import json
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from services.embedded import EmbeddedError, Progress
 
@@ -36,6 +38,20 @@ class Distribution:
     java: Path
     classpath: str
     archive: Path | None = None
+
+    def command(self, heap_mb: int = 512, *, makes_archive: bool = True) -> list[str]:
+        """How Java is begun, up to the class to run. One that makes no archive uses the one that is there."""
+        options = [f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+        if self.archive is not None and makes_archive:
+            options.append("-XX:+AutoCreateSharedArchive")
+        if self.archive is not None and (makes_archive or self.archive.exists()):
+            options.append(f"-XX:SharedArchiveFile={self.archive}")
+        return [str(self.java), *options, "-cp", self.classpath]
+
+
+def kafka_uuid() -> str:
+    """A new id of a cluster or a directory, as Kafka writes it: in base64, with no dash in front."""
+    return "H" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
 
 
 def cache_folder() -> Path:

@@ -21,9 +21,7 @@ from services.kernel.ledger import Told
 from services.kernel.span_encoding import Encoder, Row, Shape
 from services.kernel.span_outbox import Limits, Outbox
 from services.kernel.span_resource import resource_of
-
-CLOSE_SECONDS = 2.0
-"""So long a process that ends waits for its last spans to be taken."""
+from services.kernel.spans import CLOSE_SECONDS
 
 _ATTEMPT = Shape("attempt", SpanKind.CLIENT, ("herald.subject",), about={})
 _FAILED = Shape("attempt", SpanKind.CLIENT, ("herald.subject", "error.type"), about={}, failed=True)

@@ -9,9 +9,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import get_current_span
 
 from services.kernel.span_resource import resource_of
-
-CLOSE_SECONDS = 2.0
-"""So long a process that ends waits for its last spans to be taken."""
+from services.kernel.spans import CLOSE_SECONDS
 
 _SECRET = ("url.path", "url.query")
 """A path may hold an acknowledgement link's token, a query a calendar's."""

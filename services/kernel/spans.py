@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from services.kernel.request_spans import RequestSpans
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+CLOSE_SECONDS = 2.0
+"""So long a process that ends waits for its last spans to be taken."""
 
 
 def spans_of(service: str) -> "Spans | None":

@@ -4,7 +4,6 @@ Clients and brokers reach each broker through links that can be cut (tests/chaos
 """
 
 import asyncio
-import base64
 import json
 import os
 import shutil
@@ -13,12 +12,11 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from services.embedded.distribution import Distribution, locate
+from services.embedded.distribution import Distribution, kafka_uuid, locate
 from services.embedded.lifeline import tied
 from services.embedded.ports import LOOPBACK, free, is_listening
 from tests.chaos.link import Link
@@ -55,11 +53,6 @@ num.io.threads=4
 3 and 4 s is out (Kafka: 30 and 9)."""
 
 
-def identity() -> str:
-    """A new Kafka UUID."""
-    return "H" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
-
-
 class Node:
     """One of the three."""
 
@@ -94,11 +87,7 @@ class Node:
 
     def launch(self, distribution: Distribution) -> None:
         """Starts the process, tied to this thread's life; it is ready later."""
-        options = ["-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-        if distribution.archive is not None and distribution.archive.exists():
-            options += [f"-XX:SharedArchiveFile={distribution.archive}"]
-        java = [str(distribution.java), *options, "-cp", distribution.classpath]
-        java += ["kafka.Kafka", str(self.folder / "server.properties")]
+        java = [*distribution.command(320, makes_archive=False), "kafka.Kafka", str(self.folder / "server.properties")]
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(tied(java), stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
 
@@ -122,7 +111,7 @@ class Node:
         self._claim("logs")
 
     def _claim(self, directory: str) -> None:
-        lines = ["version=1", f"cluster.id={self.cluster}", f"node.id={self.number}", f"directory.id={identity()}"]
+        lines = ["version=1", f"cluster.id={self.cluster}", f"node.id={self.number}", f"directory.id={kafka_uuid()}"]
         (self.folder / directory / "meta.properties").write_text("\n".join(lines) + "\n")
 
 
@@ -131,7 +120,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._distribution = locate(print)
-        cluster = identity()
+        cluster = kafka_uuid()
         self.nodes = {number: Node(number, folder / f"kafka-{number}", cluster) for number in NODES}
         voters = ",".join(f"{n}@{LOOPBACK}:{node.controller_port}" for n, node in self.nodes.items())
         for node in self.nodes.values():
@@ -243,9 +232,8 @@ class Cluster:
         first = self.nodes[NODES[0]]
         shutil.rmtree(first.folder / "metadata")
         shutil.rmtree(first.folder / "logs")
-        java = [str(self._distribution.java), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-        java += ["-cp", self._distribution.classpath, "kafka.tools.StorageTool", "format", "-t", cluster]
-        java += ["-c", str(first.folder / "server.properties")]
+        java = [*self._distribution.command(320, makes_archive=False), "kafka.tools.StorageTool", "format"]
+        java += ["-t", cluster, "-c", str(first.folder / "server.properties")]
         done = subprocess.run(java, capture_output=True, text=True, check=False, env=os.environ)
         assert done.returncode == 0, done.stdout + done.stderr
         for node in list(self.nodes.values())[1:]:
