@@ -25,7 +25,7 @@ PORT_TRIES = 3
 UNFINISHED = "restoring"
 """Beside the logs while they are being restored: a part of them is none."""
 
-_IN_USE = "Address already in use"
+IN_USE = "Address already in use"
 FULL_BYTES = 1024 * 1024
 """A disk with less room than this is taken for full when the broker has ended."""
 
@@ -282,7 +282,7 @@ class Broker:
         began, told = time.monotonic(), False
         while not is_listening(port):
             if process.poll() is not None:
-                raise (PortTaken if _IN_USE in self._written() else EmbeddedError)(self.last_words())
+                raise (PortTaken if IN_USE in self._written() else EmbeddedError)(self.last_words())
             if time.monotonic() - began > START_SECONDS:
                 process.kill()
                 raise EmbeddedError(f"Kafka did not listen within {START_SECONDS} s; its log is {self.log}")
@@ -298,7 +298,7 @@ class Broker:
         # Its last words may not have found room in the log either.
         if "No space left on device" in text or shutil.disk_usage(self.folder).free < FULL_BYTES:
             return f"Kafka ended: the disk of {self.folder} is full; make room and start again (log: {self.log})"
-        if _IN_USE in text:
+        if IN_USE in text:
             return f"Kafka ended: another program took its port meanwhile; start again (log: {self.log})"
         lines = [line for line in text.splitlines() if "ERROR" in line or "Exception" in line]
         return f"Kafka ended: {lines[-1][:200] if lines else 'it gave no reason'} (log: {self.log})"

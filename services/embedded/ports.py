@@ -6,6 +6,7 @@ import socket
 LOOPBACK = "127.0.0.1"
 _LISTENERS = range(20_000, 32_768)
 """Below the ports that systems give to outgoing connections: none of those takes one while its listener is down."""
+_given: set[int] = set()
 
 
 def is_free(port: int) -> bool:
@@ -20,9 +21,12 @@ def is_free(port: int) -> bool:
 
 
 def free() -> int:
-    """A port that was free a moment ago."""
-    while not is_free(port := secrets.choice(_LISTENERS)):
+    """A port that was free a moment ago, and given to nobody else here: who got it may not listen there yet."""
+    if len(_given) > len(_LISTENERS) // 2:
+        _given.clear()
+    while (port := secrets.choice(_LISTENERS)) in _given or not is_free(port):
         pass
+    _given.add(port)
     return port
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from services.embedded.broker import IN_USE, PORT_TRIES
 from services.embedded.distribution import Distribution, kafka_uuid, locate
 from services.embedded.lifeline import tied
 from services.embedded.ports import LOOPBACK, free, is_listening
@@ -120,13 +121,17 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._distribution = locate(print)
+        self._folder = folder
+        self._admin: AdminClient | None = None
+        self._make()
+
+    def _make(self) -> None:
         cluster = kafka_uuid()
-        self.nodes = {number: Node(number, folder / f"kafka-{number}", cluster) for number in NODES}
+        self.nodes = {number: Node(number, self._folder / f"kafka-{number}", cluster) for number in NODES}
         voters = ",".join(f"{n}@{LOOPBACK}:{node.controller_port}" for n, node in self.nodes.items())
         for node in self.nodes.values():
             node.write(voters)
         self._format(cluster)
-        self._admin: AdminClient | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -134,7 +139,22 @@ class Cluster:
         return ",".join(f"{LOOPBACK}:{node.clients.port}" for node in self.nodes.values())
 
     async def start(self) -> None:
-        """Starts all, and waits until each knows the others."""
+        """Starts all, and waits until each knows the others; elsewhere, where a port was taken meanwhile."""
+        for _ in range(PORT_TRIES - 1):
+            try:
+                await self._start()
+            except AssertionError:
+                if not any(IN_USE in node.log.read_text(errors="replace") for node in self.nodes.values()):
+                    raise
+                self.stop()
+                for node in self.nodes.values():
+                    shutil.rmtree(node.folder)
+                self._make()
+            else:
+                return
+        await self._start()
+
+    async def _start(self) -> None:
         for node in self.nodes.values():
             node.launch(self._distribution)
         await asyncio.gather(*map(self._listens, self.nodes.values()))
@@ -216,6 +236,7 @@ class Cluster:
             with suppress(KafkaException):  # none of them answers yet
                 if len((await asyncio.to_thread(self._admin.list_topics, timeout=2)).brokers) == len(self.nodes):
                     return
+            assert all(node.runs for node in self.nodes.values()), "a broker ended before it knew the others"
             assert time.monotonic() < until, "the brokers do not find each other"
             await asyncio.sleep(0.1)
 

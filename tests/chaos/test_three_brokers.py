@@ -1,12 +1,15 @@
 """A few faults on three brokers, from a seed. `make chaos SEED=… MINUTES=…` is the long form."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.embedded.ports import LOOPBACK
+from tests.chaos.cluster import Cluster
 from tests.chaos.run import chaos
-from tests.scale import LONG
+from tests.scale import LONG, long_run
 
 SEEDS = [4, 5, 6] if LONG else [990]
 """990: a leader stands alone and dies with its disk, a service is killed, the registry changes, mail is refused."""
@@ -27,3 +30,15 @@ async def test_nothing_is_lost_repeated_late_or_told_to_the_wrong_agency_when_br
     assert outcome.findings == [], "\n".join([*said, *outcome.lines()])
     assert outcome.bursts > 0
     assert outcome.timers > 0
+
+
+@long_run
+@pytest.mark.timeout(300)
+async def test_a_port_that_was_taken_meanwhile_is_left_to_whoever_has_it(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    with socket.create_server((LOOPBACK, cluster.nodes[1].clients_port)):
+        try:
+            await cluster.start()
+            assert await cluster.leader("nowhere", 0) == 0
+        finally:
+            cluster.stop()
