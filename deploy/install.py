@@ -27,7 +27,9 @@ def main() -> None:
         python = str(folder / "bin" / "python")
         _run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV])
         uv = [str(folder / "bin" / "uv"), "pip"]
-        _run([*uv, "install", "--quiet", "--python", python, "--require-hashes", "-r", str(lock_file)])
+        # Compiled once and for all: where Python may not write its bytecode, each process would compile it anew.
+        locked = ["--compile-bytecode", "--require-hashes", "-r", str(lock_file)]
+        _run([*uv, "install", "--quiet", "--python", python, *locked])
         _run([*uv, "install", "--quiet", "--python", python, "--no-deps", "--editable", str(root)])
         stamp.touch()
 
