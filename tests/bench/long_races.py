@@ -79,6 +79,7 @@ async def soak(bench: Bench) -> list[Row]:
         Row("soak, time", "min", bench.minutes, {}),
         Row("soak, all that goes", "events/s", found.capacity, {}),
         Row("soak, load", "events/s", found.rate, {}),
+        Row("soak, live and forgotten in turn", "releases", found.releases, {}),
     ]
     for (service, what), (slope, mean) in found.slopes().items():
         rows.append(Row(f"soak, {service}, {what}", "more an hour", slope, {MEAN: Beside(mean, slope / mean)}))

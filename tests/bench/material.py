@@ -1,10 +1,11 @@
 """What is fed to the contestants: the records that Herald's own services would have written, made by their deciders."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from schemas.registry import Registry
+from schemas.values import rfc3339
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
 from services.gateway.app import SERVICE as GATEWAY
 from services.kernel.inbox import Item
@@ -33,13 +34,17 @@ def registry(agencies: int, labs: int = 1) -> Registry:
     )
 
 
-def statement(number: int, releases: int, first: int = 0, lab: str = LAB) -> bytes:
+FAR = datetime(2099, 1, 31, tzinfo=UTC)
+"""A release that no clock here reaches."""
+
+
+def statement(number: int, releases: int, first: int = 0, lab: str = LAB, out_at: datetime = FAR) -> bytes:
     """One event of a lab, about 1 KB: releases take turns from `first` on; each revision changes what is material."""
     data = {
         "reference": f"m-{first + number % releases}",
         "model": {"name": "Model", "version": "3.1", "summary": "A model that plans and acts over days."},
         "capabilities": [],
-        "trusted_partner_release_at": "2099-01-31T00:00:00Z",
+        "trusted_partner_release_at": rfc3339(out_at),
         "early_access": {"opens": "P14D", "access": {"how": "A private endpoint, one account an agency."}},
         "audience": {"mode": "matching"},
         "handling": f"Statement {number}. " + "For the evaluation teams alone, not to be forwarded. " * 8,

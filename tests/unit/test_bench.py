@@ -1,13 +1,18 @@
 """What the bench says of its races, and that the docs say the same."""
 
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from schemas.window import KEPT_AFTER_END
 from tests.bench.bounds import BOUNDS, DEFAULTS, RAW, Bound, at_least
 from tests.bench.kept import FIGURES, PAGES, SHORT, filled
+from tests.bench.lifetimes import CYCLE, LEAD, SILENT, Lifetimes
 from tests.bench.plot import Axis, Picture
 from tests.bench.table import Beside, Row, as_json, side_by_side, text
+from tests.broker.clocks import BEGINS
 
 BACKLOG = "backlog of announcements"
 
@@ -80,3 +85,17 @@ def test_every_race_with_a_bound_has_its_figure_in_the_docs_and_those_of_the_rea
     known = FIGURES.read_text()
     assert [race for race, _ in BOUNDS if f'"{race}"' not in known] == []
     assert set(SHORT) <= BOUNDS.keys()
+
+
+def test_in_a_soak_each_release_lives_again_and_again_and_is_forgotten_in_between() -> None:
+    lifetimes, ends = Lifetimes(40), dict[int, set[timedelta]]()
+    for hour in range(24 * 3 * CYCLE.days):
+        now = BEGINS + timedelta(hours=hour)
+        release, out_at = lifetimes.next(now)
+        assert SILENT < out_at - now <= LEAD
+        ends.setdefault(release, set()).add(out_at - BEGINS)
+    assert len(ends) == 40
+    for lives in ends.values():
+        assert len(lives) >= 3
+        assert {later - one for one, later in pairwise(sorted(lives))} == {CYCLE}
+    assert CYCLE > LEAD + KEPT_AFTER_END
