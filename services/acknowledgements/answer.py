@@ -10,7 +10,8 @@ from schemas.notice import Refusal, Refused, Warned
 from schemas.receipt import Answered, ReceiptAccepted, ReceiptRefused, ReceiptUnchanged, recall
 from schemas.values import rfc3339
 from schemas.window import KEPT_AFTER_END
-from services.acknowledgements.state import AcknowledgementState, Sent, Standing
+from services.acknowledgements.earlier import Sent
+from services.acknowledgements.state import AcknowledgementState, Standing
 
 _ANSWERABLE = frozenset({"scheduled", "rescheduled", "opened", "closing-soon"})
 """Kinds to which an agency may say whether it takes part."""
@@ -32,7 +33,7 @@ def answer(
     standing = state.standing(agency)
     if command.event.repeat and (again := recall(standing.answers, event_id)) is not None:
         return [again]
-    sent = standing.sent.get(given.alert_id)
+    sent = standing.find(state.release_id, agency, given.alert_id)
     refusal = _refusal(state, standing, sent, given, now)
     if refusal is not None:
         return [_refused(state, command, given, refusal, now)]
@@ -95,8 +96,7 @@ def _because(code: Refusal, message: str, field: str | None = None) -> Refused:
 
 def _stands(standing: Standing, sent: Sent, given: AcknowledgementSubmitted) -> bool:
     """Whether the answer says nothing new."""
-    known = sent.original in standing.received
-    return known and given.disposition in {"received", standing.disposition}
+    return standing.is_received(sent) and given.disposition in {"received", standing.disposition}
 
 
 def _after(standing: Standing, sent: Sent, given: AcknowledgementSubmitted) -> Standing:
@@ -104,10 +104,8 @@ def _after(standing: Standing, sent: Sent, given: AcknowledgementSubmitted) -> S
     chase = standing.chase
     declined = given.disposition == "declined" and chase is not None and chase.kind != "withdrawn"
     answered = chase is not None and chase.alert_id == sent.original
-    received = standing.received if sent.original in standing.received else (*standing.received, sent.original)
-    return standing.model_copy(
+    return standing.with_received(sent).model_copy(
         update={
-            "received": received,
             "disposition": standing.disposition if given.disposition == "received" else given.disposition,
             "chase": None if declined or answered else chase,
         }

@@ -11,7 +11,8 @@ from schemas.envelope import Emitted
 from schemas.receipt import Answered, remember
 from schemas.window import Window, WindowClosed, WindowWithdrawn
 from services.acknowledgements.answer import Recorded, answer
-from services.acknowledgements.state import AcknowledgementState, Chase, Sent, Standing
+from services.acknowledgements.earlier import Sent
+from services.acknowledgements.state import AcknowledgementState, Chase, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def decide(state: AcknowledgementState | None, command: Command, now: datetime) 
     if isinstance(data, AcknowledgementSubmitted):
         return answer(state, command, data, now)
     if isinstance(data, AlertIssued):
-        return [Noted(data.agency, _sent(state, data, command.event.traceparent), data.release_id)]
+        return [Noted(data.agency, _sent(state, data, command.event.traceparent).folded(), data.release_id)]
     return _follow(state, data.window, isinstance(data, WindowClosed), isinstance(data, WindowWithdrawn), now)
 
 
@@ -94,9 +95,9 @@ def _sent(state: AcknowledgementState, alert: AlertIssued, trace: str | None) ->
     standing = state.standing(alert.agency)
     original = alert.repeats or alert.alert_id
     due = next((a.due_at for a in alert.answer_by if a.tier == alert.tier), None)
-    sent = Sent(kind=alert.kind, life=alert.life, original=original, due_at=due)
-    if alert.life > standing.life:  # old answers do not count in a new life
-        standing = Standing(life=alert.life, sent=standing.sent, answers=standing.answers)
+    sent = Sent(kind=alert.kind, life=alert.life, original=original, due_at=due, sequence=alert.sequence)
+    if alert.life > standing.life:
+        standing = standing.in_life(alert.life)
     standing = standing.model_copy(update={"sent": {**standing.sent, alert.alert_id: sent}})
     if alert.asks is None or alert.repeats is not None:
         return standing

@@ -9,15 +9,10 @@ from schemas.envelope import Emitted
 from schemas.receipt import Kept
 from schemas.values import AlertKind, Disposition, Instant, Strict, Traceparent, Uuid
 from schemas.window import KEPT_AFTER_END
+from services.acknowledgements.earlier import Run, Sent, appended, recalled
 
-
-class Sent(Strict):
-    """An alert that was sent. `original`: itself, or the alert that it repeats. `due_at`: of the tier it was for."""
-
-    kind: AlertKind
-    life: int
-    original: Uuid
-    due_at: Instant | None = None
+WHOLE = 8
+"""So many alerts of an agency are kept whole, and those that ask now: all agencies share one record of state."""
 
 
 class Chase(Strict):
@@ -42,15 +37,57 @@ class Chase(Strict):
 
 
 class Standing(Strict):
-    """One agency and one release. Dispositions are of the life at hand."""
+    """One agency and one release. Dispositions, and what was `received`, are of the life at hand.
+
+    `sent`: the latest alerts and those that ask, by id; `earlier`: those before.
+    """
 
     life: int = 0
     sent: dict[str, Sent] = {}  # noqa: RUF012 - pydantic copies defaults
+    earlier: tuple[Run, ...] = ()
     asking: Uuid | None = None
     received: tuple[Uuid, ...] = ()
     disposition: Disposition | None = None
     chase: Chase | None = None
     answers: tuple[Kept, ...] = ()
+
+    def find(self, release_id: str, agency: str, alert_id: str) -> Sent | None:
+        """The alert of this id; None: it was never sent to this agency."""
+        return self.sent.get(alert_id) or recalled(self.earlier, release_id, agency, alert_id)
+
+    def is_received(self, sent: Sent) -> bool:
+        """Whether `received` stands for this alert."""
+        if sent.original in self.received:
+            return True
+        return any(run.is_answered(sent.sequence) for run in self.earlier)
+
+    def with_received(self, sent: Sent) -> "Standing":
+        """`received` stands for this alert."""
+        if self.is_received(sent):
+            return self
+        if any(one.original == sent.original for one in self.sent.values()):
+            return self.model_copy(update={"received": (*self.received, sent.original)})
+        return self.model_copy(update={"earlier": tuple(run.with_answered(sent.sequence) for run in self.earlier)})
+
+    def in_life(self, life: int) -> "Standing":
+        """What is known still when a new life begins: old answers do not count in it."""
+        earlier = tuple(run.model_copy(update={"answered": "0"}) for run in self.earlier)
+        return Standing(life=life, sent=self.sent, earlier=earlier, answers=self.answers)
+
+    def folded(self) -> "Standing":
+        """No more alerts whole than are needed."""
+        earlier, whole = self.earlier, dict(self.sent)
+        for name, one in self.sent.items():
+            if len(whole) <= WHOLE:
+                break
+            if one.sequence is not None and one.original != self.asking:
+                earlier = appended(earlier, one, one.sequence, one.original in self.received)
+                del whole[name]
+        if len(whole) == len(self.sent):
+            return self
+        named = {one.original for one in whole.values()}
+        received = tuple(one for one in self.received if one in named)
+        return self.model_copy(update={"sent": whole, "earlier": earlier, "received": received})
 
 
 class AcknowledgementState(State):
