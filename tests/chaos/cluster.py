@@ -20,6 +20,7 @@ from services.embedded.broker import IN_USE, PORT_TRIES
 from services.embedded.distribution import Distribution, kafka_uuid, locate
 from services.embedded.lifeline import tied
 from services.embedded.ports import LOOPBACK, free, is_listening
+from tests.chaos.disk import Disk, library
 from tests.chaos.link import Link
 
 NODES = (1, 2, 3)
@@ -57,11 +58,12 @@ num.io.threads=4
 class Node:
     """One of the three."""
 
-    def __init__(self, number: int, folder: Path, cluster: str) -> None:
+    def __init__(self, number: int, folder: Path, cluster: str, disks: Path | None) -> None:
         self.number, self.folder, self.cluster = number, folder, cluster
         self.clients_port, self.brokers_port, self.controller_port = free(), free(), free()
         self.clients, self.brokers = Link(self.clients_port), Link(self.brokers_port)
         self.log = folder / "kafka.log"
+        self.disk = Disk(folder.with_suffix(".disk"), disks) if disks else None
         self.popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -89,8 +91,11 @@ class Node:
     def launch(self, distribution: Distribution) -> None:
         """Starts the process, tied to this thread's life; it is ready later."""
         java = [*distribution.command(320, makes_archive=False), "kafka.Kafka", str(self.folder / "server.properties")]
+        env = os.environ | (self.disk.env if self.disk else {})
         with self.log.open("ab") as log:
-            self.popen = subprocess.Popen(tied(java), stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+            self.popen = subprocess.Popen(
+                tied(java), stdout=log, stderr=log, cwd=self.folder, start_new_session=True, env=env
+            )
 
     def signal(self, number: int) -> None:
         """Sends it a signal."""
@@ -122,12 +127,13 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._distribution = locate(print)
         self._folder = folder
+        self._disks = library(folder)
         self._admin: AdminClient | None = None
         self._make()
 
     def _make(self) -> None:
         cluster = kafka_uuid()
-        self.nodes = {number: Node(number, self._folder / f"kafka-{number}", cluster) for number in NODES}
+        self.nodes = {number: Node(number, self._folder / f"kafka-{number}", cluster, self._disks) for number in NODES}
         voters = ",".join(f"{n}@{LOOPBACK}:{node.controller_port}" for n, node in self.nodes.items())
         for node in self.nodes.values():
             node.write(voters)
@@ -168,6 +174,16 @@ class Cluster:
         if not node.runs:
             node.launch(self._distribution)
         await self._listens(node)
+
+    async def fails(self, number: int, seconds: float) -> bool:
+        """Starts one that has ended; whether it ends by itself in that time."""
+        node = self.nodes[number]
+        if not node.runs:
+            node.launch(self._distribution)
+        assert node.popen is not None
+        with suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(node.popen.wait, seconds)
+        return not node.runs
 
     async def end(self, number: int) -> None:
         """SIGTERM: it hands its partitions over, and ends."""

@@ -27,6 +27,12 @@ TRAPPED_SECONDS = 6.0
 SOON_SECONDS = 3.0
 """Between the death of a broker, or of a storm's extra copy, and its return."""
 
+LEFT_BYTES = 3000
+"""On a disk that runs full: the last record that finds room may be a part of one."""
+
+FAILS_SECONDS = 60.0
+"""So long a broker may take to notice; the second time it has to start first."""
+
 LEADERS_OF = ("releases.lab-a", "acks.agency-a", "windows", "alerts", "state.notifier", "reminders", "deliveries")
 UNGUARDED = ("releases.lab-a", "releases.lab-b", "acks.agency-a")
 """Written without a transaction: what one broker alone would take, its client takes for told."""
@@ -98,6 +104,8 @@ class Faults:
                     await self._whole()
             case "lose a disk":
                 await self._kill(self._cluster.nodes[fault.number], with_disk=True)
+            case "fill a disk" | "slow a disk":
+                await self._strike_disk(fault, self._cluster.nodes[fault.number])
             case "cut the network":
                 self._cluster.nodes[fault.number].clients.cut()
                 await asyncio.sleep(fault.seconds)
@@ -157,6 +165,24 @@ class Faults:
             node.lose_disk()
         await asyncio.sleep(SOON_SECONDS)
         await self._cluster.restart(node.number)
+
+    async def _strike_disk(self, fault: Fault, node: Node) -> None:
+        """A broker whose disk is full ends, and again when it is started before there is room."""
+        if node.disk is None:
+            self._say("    left out: no C compiler here makes a disk that can be hurt")
+            self.done[fault.kind] -= 1
+        elif fault.kind == "slow a disk":
+            node.disk.slow(fault.seconds)
+            await asyncio.sleep(SLOW_SECONDS)
+            node.disk.mend()
+        else:
+            node.disk.fill(LEFT_BYTES)
+            for _ in range(2):
+                if not await self._cluster.fails(node.number, FAILS_SECONDS):
+                    self.findings.append(f"broker {node.number} goes on, and its disk is full")
+                await asyncio.sleep(SOON_SECONDS)
+            node.disk.mend()
+            await self._cluster.restart(node.number)
 
     async def _whole(self) -> None:
         until = time.monotonic() + RECOVERY_SECONDS

@@ -21,6 +21,8 @@ KAFKA = (
     "freeze the coordinator",
     "restart each broker",
     "lose a disk",
+    "fill a disk",
+    "slow a disk",
     "a leader alone",
     "cut the network",
     "slow the network",
@@ -53,6 +55,8 @@ ALONE_SECONDS = 9.0
 STEPPED_SECONDS = (-2.0, -0.5, 0.5, 2.0)
 REFUSED_SECONDS = (4.0, 10.0)
 NETWORK_DELAYS = (0.02, 0.1, 0.3)
+DISK_DELAYS = (0.02, 0.2, 1.0)
+"""Of each write: nobody falls behind; followers lag; nothing is written in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def _fault(dice: random.Random, kind: str) -> Fault:
         where = dice.choice(SERVICES)
     if kind in {"die between two steps", "stand between two steps"}:
         where += f" {dice.choice(WORKING)}:{dice.randint(1, 12)}"
-    if kind in {"lose a disk", "cut the network", "slow the network"}:
+    if kind.endswith("a disk") or kind in {"cut the network", "slow the network"}:
         number = dice.choice(NODES)
     match kind:
         case "stand between two steps":
@@ -115,6 +119,8 @@ def _fault(dice: random.Random, kind: str) -> Fault:
             seconds = dice.choice(CUT_SECONDS)
         case "slow the network":
             seconds = dice.choice(NETWORK_DELAYS)
+        case "slow a disk":
+            seconds = dice.choice(DISK_DELAYS)
         case "step a clock":
             seconds = dice.choice(STEPPED_SECONDS)
         case "webhooks are refused" | "mail is refused":
