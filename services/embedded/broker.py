@@ -29,6 +29,9 @@ IN_USE = "Address already in use"
 FULL_BYTES = 1024 * 1024
 """A disk with less room than this is taken for full when the broker has ended."""
 
+START_BYTES = 64 * 1024 * 1024
+"""With less room than this none is started: a Kafka that runs out of it while it checks its logs empties them."""
+
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -111,6 +114,7 @@ class Broker:
         if lock is None:
             return self._already(port)
         with lock:
+            self._has_room()
             distribution = locate(progress)
             for left in reversed(range(PORT_TRIES)):
                 chosen = self._ports(port)
@@ -164,6 +168,13 @@ class Broker:
             raise EmbeddedError(
                 f"a Kafka ran on {self.folder}, and its logs are gone: `herald restore` brings a back-up there; to "
                 "begin anew with nothing, remove that folder"
+            )
+
+    def _has_room(self) -> None:
+        if shutil.disk_usage(self.folder).free < START_BYTES:
+            raise EmbeddedError(
+                f"the disk of {self.folder} is full; make room and start again: Kafka needs {START_BYTES >> 20} MiB to "
+                "start, or it throws away records that it cannot check"
             )
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from schemas.topics import SERVICES
 from services.embedded import EmbeddedError
-from services.embedded.broker import Broker
+from services.embedded.broker import START_BYTES, Broker
 from services.embedded.distribution import cache_folder, locate
 from services.embedded.ports import free, is_listening
 from services.kernel.connection import Connection
@@ -122,6 +123,16 @@ def test_a_full_disk_is_named_in_one_line(tmp_path: Path) -> None:
     broker.folder.mkdir(parents=True)
     broker.log.write_text("ERROR java.io.IOException: No space left on device\n")
     assert "is full; make room and start again" in broker.last_words()
+
+
+def test_none_is_started_on_a_full_disk_where_it_would_empty_its_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = shutil.disk_usage(tmp_path)._replace(free=START_BYTES - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    with pytest.raises(EmbeddedError, match="is full; make room and start again"):
+        Broker(tmp_path).start(print, owned=True)
+    assert not Broker(tmp_path).log.exists()
 
 
 def test_a_kafka_that_does_not_start_names_its_log(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A disk that is full takes what there is room for and no more, one that is slow takes its time, and both heal."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
+from services.embedded import EmbeddedError
+from services.embedded.broker import Broker
+from tests.chaos.client import QUIET
 from tests.chaos.disk import Disk, library
+from tests.scale import long_run
 
 WRITES = """
 import json, os, sys, time
@@ -81,3 +88,42 @@ def test_writes_to_files_and_syncs_take_as_long_as_was_said_and_nothing_else_doe
     assert asked("pipe")[1] < SLOW_SECONDS
     disk.mend()
     assert asked("write")[1] < SLOW_SECONDS
+
+
+@long_run
+def test_what_kafka_took_before_its_disk_ran_full_is_there_however_often_it_is_started_before_there_is_room(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in disk.env.items():
+        monkeypatch.setenv(name, value)
+    broker, taken = Broker(tmp_path / "data"), 0
+    running = broker.start(print, owned=True)
+    servers: dict[str, Any] = {"bootstrap.servers": running.bootstrap_servers} | QUIET
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic("full", 1, 1)])["full"].result()
+
+    def count(error: Any, _: Any) -> None:
+        nonlocal taken
+        taken += error is None
+
+    producer = Producer(servers | {"message.timeout.ms": 3000})
+    while broker.status():
+        producer.produce("full", b"x" * 500, on_delivery=count)
+        producer.flush(5)
+        if taken == 50:
+            disk.fill(3000)
+    assert "is full" in broker.last_words()
+    room = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room._replace(free=0))
+    for _ in range(2):
+        with pytest.raises(EmbeddedError, match="is full"):
+            broker.start(print, owned=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    disk.mend()
+    broker.start(print, owned=True)
+    try:
+        consumer = Consumer(servers | {"group.id": "full"})
+        assert consumer.get_watermark_offsets(TopicPartition("full", 0), timeout=20)[1] >= taken > 50
+        consumer.close()
+    finally:
+        broker.stop()
