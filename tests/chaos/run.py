@@ -139,7 +139,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the report as JSON; the schedule goes to stderr")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="herald-chaos-") as temporary:
-        folder: Path = given.keep or Path(temporary)
+        folder: Path = (given.keep or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
 
         def say(line: str) -> None:
