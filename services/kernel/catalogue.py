@@ -36,10 +36,15 @@ def counter(name: str, about: str, *labels: str) -> Counter:
     return Counter(name, about, labels, registry=None)
 
 
+GAUGES: dict[str, Gauge] = {}
+"""By name."""
+
+
 def gauge(name: str, about: str, *labels: str) -> Gauge:
     """How it stands."""
     unit = "seconds" if name.endswith("_seconds") else ""
-    return Gauge(name, about, labels, unit=unit, registry=None)
+    GAUGES[name] = made = Gauge(name, about, labels, unit=unit, registry=None)
+    return made
 
 
 def seconds(name: str, about: str, buckets: tuple[float, ...], *labels: str) -> Histogram:

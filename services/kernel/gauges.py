@@ -4,8 +4,8 @@ They are right after a restart and a rebalance, because a shard adds its keys' p
 when it closes.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
@@ -29,20 +29,17 @@ Parts = Callable[[Any], Iterable[Part]]
 class StateGauges:
     """The parts of one shard's keys. Several shards of a process add up."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self) -> None:
         self._of: dict[str, tuple[Part, ...]] = {}
 
-    def open(self, states: Mapping[str, Any]) -> None:
-        """Begins with what was restored."""
-        found = ((key, tuple(self._parts(state))) for key, state in states.items())
-        self._of = {key: parts for key, parts in found if parts}
-        _move(part for parts in self._of.values() for part in parts)
+    def open(self, parts: dict[str, tuple[Part, ...]]) -> None:
+        """Begins with what was restored: the parts of each key that has some."""
+        self._of = parts
+        _move(_together(parts.values()))
 
-    def changed(self, key: str, state: Any | None) -> None:
-        """Takes over a key's new state."""
+    def changed(self, key: str, after: tuple[Part, ...]) -> None:
+        """Takes over what a key's new state adds."""
         before = self._of.get(key, ())
-        after = tuple(self._parts(state)) if state is not None else ()
         if after == before:
             return
         if after:
@@ -53,9 +50,16 @@ class StateGauges:
 
     def close(self) -> None:
         """Others have these keys from now on."""
-        gone = [part for parts in self._of.values() for part in parts]
+        gone = _together(self._of.values())
         self._of = {}
         _move((), gone)
+
+
+def _together(alike: Iterable[tuple[Part, ...]]) -> Iterable[Part]:
+    """The parts of many keys; what is the same of many is told once."""
+    for parts, times in Counter(alike).items():
+        for part in parts:
+            yield part._replace(number=part.number * times)
 
 
 _STALE = 64

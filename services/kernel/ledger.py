@@ -24,6 +24,8 @@ from services.kernel.inbox import Item
 from services.kernel.origin import Origin, origin_of
 from services.kernel.service import Service
 from services.kernel.state import POSITIONS, Restored, Sweep
+from services.kernel.states import StateBroken
+from services.kernel.summary import HEADER, NOTHING, Summaries, Summary
 from services.kernel.timers import Timers
 
 REGISTRY_TOPIC = "registry-versions"
@@ -95,6 +97,7 @@ class Draft:
     outputs: list[Output] = field(default_factory=list)
     size: int = 0
     states: dict[str, State | None] = field(default_factory=dict)
+    summaries: dict[str, Summary] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     timers: int = 0
     swept: int = 0
@@ -125,7 +128,8 @@ class Ledger:
         self.positions = restored.positions
         self.registry = Registry()
         self.timers = Timers()
-        self.timers.rebuild(self.states, self.positions.parked)
+        self.timers.rebuild(restored.timers, self.positions.parked)
+        self._summaries = Summaries(service)
         self.draft = Draft()
         self._drafted = self.positions.copied()
         self._readers = {i.topic: reader(*i.events) for i in service.inputs}
@@ -280,10 +284,14 @@ class Ledger:
         topic = self.service.state_topic
         records = []
         for key, state in self.draft.states.items():
-            value = state.encoded() if state is not None else None
-            if len(value or b"") + _OVERHEAD > _LIMITS["state.{service}"]:
+            summary = self.draft.summaries[key] = self._summaries.of(state) if state is not None else NOTHING
+            if state is None:
+                records.append(Output(topic, key.encode(), None, self.partition))
+                continue
+            value, header = state.encoded(), self._summaries.header(summary)
+            if len(value) + len(header) + _OVERHEAD > _LIMITS["state.{service}"]:
                 raise OutputTooLarge(f"the state of {key} is too large for {topic}")
-            records.append(Output(topic, key.encode(), value, self.partition))
+            records.append(Output(topic, key.encode(), value, self.partition, ((HEADER, header),)))
         records.append(Output(topic, POSITIONS, self._drafted.model_dump_json().encode(), self.partition))
         return records
 
@@ -377,6 +385,8 @@ class Ledger:
         return outputs
 
     def _bury(self, key: bytes, value: bytes | None, reason: str, error: Exception, where: Headers) -> None:
+        if isinstance(error, StateBroken):
+            raise error  # whatever is at hand is not at fault, and may be decided once the state is mended
         headers: Headers = (
             ("herald-reason", reason.encode()),
             ("herald-service", self.service.name.encode()),

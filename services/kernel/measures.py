@@ -8,7 +8,7 @@ from schemas.receipt import ReceiptRefused
 from services.kernel import catalogue
 from services.kernel.clock import Clock
 from services.kernel.first_look import FIRST_LOOK
-from services.kernel.gauges import StateGauges
+from services.kernel.gauges import Part, StateGauges
 from services.kernel.inbox import Inbox
 from services.kernel.lag import Lag
 from services.kernel.ledger import Draft, Ledger
@@ -36,7 +36,7 @@ class Measures:
         self._number = number
         self._label = str(number)
         self._clock = clock
-        self._gauges = StateGauges(service.parts) if service.parts is not None else None
+        self._gauges = StateGauges()
         self._next_due: datetime | None = None
 
     def owned(self, is_ours: bool) -> None:
@@ -44,12 +44,14 @@ class Measures:
         catalogue.SHARD_OWNED.labels(self._label).set(is_ours)
         catalogue.SHARD_OPEN.labels(self._label).set(0)
 
-    def opened(self, ledger: Ledger, inbox: Inbox, seconds: float) -> None:
-        """It works. Its lag is asked for at each scrape, from another thread: one that stands still shows it too."""
+    def opened(self, ledger: Ledger, inbox: Inbox, parts: dict[str, tuple[Part, ...]], seconds: float) -> None:
+        """It works; `parts` are its keys'. Its lag is asked for at each scrape, from another thread.
+
+        One that stands still shows it too.
+        """
         self._ledger = ledger
         catalogue.RESTORE_SECONDS.observe(seconds)
-        if self._gauges is not None:
-            self._gauges.open(ledger.states)
+        self._gauges.open(parts)
         catalogue.SHARD_OPEN.labels(self._label).set(1)
         catalogue.LAG_RECORDS.labels(self._label).set_function(lambda: self.lag.records(inbox, ledger.draft.items))
         catalogue.LAG_SECONDS.labels(self._label).set_function(lambda: self.lag.seconds(inbox, ledger.draft.items))
@@ -61,8 +63,7 @@ class Measures:
         catalogue.SHARD_OPEN.labels(self._label).set(0)
         for gauge in _OF_OPEN_SHARDS:
             gauge.remove(self._label)
-        if self._gauges is not None:
-            self._gauges.close()
+        self._gauges.close()
 
     def reopens(self, error: Exception) -> None:
         """It goes back to what is committed."""
@@ -96,9 +97,8 @@ class Measures:
         if self._service.counts is not None and draft.events:
             times = {topic: self._clock.at(ms) for topic, ms in taken.items()}
             self._service.counts(Committed(draft.events, self._clock.now(), times))
-        if self._gauges is not None:
-            for key, state in draft.states.items():
-                self._gauges.changed(key, state)
+        for key, summary in draft.summaries.items():
+            self._gauges.changed(key, summary.parts)
         self._stand()
 
     def _stand(self) -> None:

@@ -68,7 +68,8 @@ class Service:
     more record in the shard's order, decided key by key. `keyed_by` is what its keys are, in the words of the topics'
     catalogue: what it writes of the key at hand to topics keyed so stays in its partition, all else is placed by key.
     `performer` makes what does the effects of its states. `counts` counts what was committed, `parts` are what a state
-    adds to gauges, and `on_registry` shows what follows from the latest version in this process.
+    adds to gauges, and `on_registry` shows what follows from the latest version in this process. `form` is counted up
+    when other things than before follow from a state that stands: its next timer, its parts, whether it has effects.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Service:
     keyed_by: str = "release id"
     counts: Callable[[Committed], None] | None = None
     parts: Parts | None = None
+    form: int = 1
     on_registry: Callable[[Registry], None] | None = None
 
     @property

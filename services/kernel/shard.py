@@ -23,6 +23,7 @@ from services.kernel.observe import log
 from services.kernel.registry import LiveRegistry
 from services.kernel.service import Service
 from services.kernel.state import StateLost, restore
+from services.kernel.states import StateBroken
 from services.kernel.transaction import Transactions
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Shard:
         self._stopping = False
         self._transactions: Transactions | None = None
         self._alone = 0
+        self._trusting = True
         self._unwritable: tuple[tuple[str, int], OutputTooLarge] | None = None
         self.measures = Measures(service, number, clock)
         self._task: asyncio.Task[None] | None = None
@@ -112,9 +114,11 @@ class Shard:
                 backoff = FIRST_BACKOFF
                 await self._work()
                 await self._drain()
-            except (StateLost, PositionOutOfBounds) as error:
+            except (StateLost, PositionOutOfBounds, StateBroken) as error:
                 self._show(error)
                 backoff = LONGEST_BACKOFF
+                if isinstance(error, StateBroken):
+                    self._trusting = False  # all of it is looked into before anything more is decided
             except Exception as error:
                 self._show(error)
             finally:
@@ -154,7 +158,7 @@ class Shard:
         self._transactions = Transactions(self._connection, f"{self.service.name}-{self.number}")
         await self._transactions.start()  # from here an older owner is fenced, its open transaction aborted
         with uncollected():
-            restored = await restore(self._connection, self.service.state_topic, self.number, self.service.state)
+            restored = await restore(self._connection, self.service, self.number, trusting=self._trusting)
             ledger = Ledger(self.service, self.number, restored, traced=self._spans is not None)
         inbox = Inbox([*self.sources, *([REGISTRY_TOPIC] if self.service.registry == "positioned" else [])])
         starts = await self._positions(ledger)
@@ -169,8 +173,8 @@ class Shard:
         self._consumer.resume(*self.sources.values())
         if self._effects is not None:
             self._effects.take_back()
-            self._begin_effects(ledger.states)
-        self.measures.opened(ledger, inbox, time.monotonic() - began)
+            self._begin_effects(restored.effects)
+        self.measures.opened(ledger, inbox, restored.parts, time.monotonic() - began)
         log.info("shard_open", shard=self.number, keys=len(ledger.states), positions=starts)
 
     async def _positions(self, ledger: Ledger) -> dict[str, int]:
@@ -316,7 +320,7 @@ class Shard:
         self.measures.committed(draft, len(outputs), seconds, taken)
         if self._effects is not None:
             self._effects.committed()
-            self._begin_effects(draft.states)
+            self._begin_effects(key for key, summary in draft.summaries.items() if summary.effects)
 
     def _begin_effects(self, keys: Iterable[str]) -> None:
         assert self._effects is not None  # noqa: S101 - the caller has looked

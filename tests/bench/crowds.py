@@ -27,13 +27,7 @@ async def timers(count: int, within: float, bootstrap: str, prefix: str, folder:
     deployment = Deployment(bootstrap, prefix, folder, partitions=1)
     await deployment.prepare(material.registry(1))
     first = datetime.now(UTC) + timedelta(seconds=AHEAD_SECONDS)
-    due = (first + timedelta(seconds=within) * number / count for number in range(count))
-    opens_at = b'"opens_at":"2099-01-17T00:00:00Z"'
-    states = [
-        (key, value.replace(opens_at, f'"opens_at":"{at:%Y-%m-%dT%H:%M:%S.%f}Z"'.encode()))
-        for (key, value), at in zip(live(count), due, strict=True)
-    ]
-    await fill(deployment.connection, states)
+    await fill(deployment.connection, live(count, first, timedelta(seconds=within) / count))
     reader = await at_the_end(deployment, ["windows"], 1)
     deployment.start("windows")
     try:

@@ -39,7 +39,7 @@ class Growing:
         """Writes the state, as it would stand there."""
         await self._deployment.prepare(material.registry(1))
         states = live(self._count)
-        self._keys = [key for key, _ in states]
+        self._keys = [state.key for state in states]
         await fill(self._deployment.connection, states)
 
     async def run(self) -> Turn:

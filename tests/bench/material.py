@@ -1,9 +1,11 @@
 """What is fed to the contestants: the records that Herald's own services would have written, made by their deciders."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
+from schemas.command import State
 from schemas.registry import Registry
 from schemas.values import rfc3339
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
@@ -78,15 +80,23 @@ def _decided(service: Service, known: Registry, inputs: list[Output], at: dateti
     return written
 
 
-def state(service: Service) -> tuple[bytes, bytes]:
-    """What a service keeps of one live release: key and value in its state topic."""
+def state(service: Service) -> State:
+    """What a service keeps of one live release."""
     before = {"windows": "announcements", "announcements": "releases"}[service.name]
     ledger = Ledger(service, 0, Restored())
     ledger.registry = registry(1)
     (given,) = records(before, 1)
     ledger.take(Item(given.topic, 0, 0, START, given.key, given.value))
-    kept = ledger.closing_records()[0]
-    return kept.key, kept.value or b""
+    (kept,) = ledger.draft.states.values()
+    assert kept is not None
+    return kept
+
+
+def kept(service: Service, states: Mapping[str, State]) -> list[Output]:
+    """The records of states, as a shard of the service writes them."""
+    ledger = Ledger(service, 0, Restored())
+    ledger.draft.states |= states
+    return ledger.closing_records()[:-1]
 
 
 def renamed(record: Output, key: bytes, event_id: UUID) -> bytes:

@@ -58,10 +58,10 @@ BUGS = {
         "        await self._transactions.start()  # from here an older owner is fenced, its open transaction aborted\n"
         "        with uncollected():\n"
         "            restored = await restore("
-        "self._connection, self.service.state_topic, self.number, self.service.state)\n",
+        "self._connection, self.service, self.number, trusting=self._trusting)\n",
         "        with uncollected():\n"
         "            restored = await restore("
-        "self._connection, self.service.state_topic, self.number, self.service.state)\n"
+        "self._connection, self.service, self.number, trusting=self._trusting)\n"
         "            await self._transactions.start()\n",
         "test_an_owner_that_commits_while_its_heir_opens",
         "too many",

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.command import State
 from schemas.delivery import Abandon, DeliveryAbandoned, DeliverySucceeded
 from schemas.envelope import Data, encode
 from schemas.registry import Registry
 from services.acknowledgements.app import SERVICE as ACKNOWLEDGEMENTS
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
 from services.gateway.app import SERVICE as GATEWAY
+from services.kernel.dead_letter import Headers
 from services.kernel.inbox import Item
 from services.kernel.ledger import REGISTRY_TOPIC, Ledger
 from services.kernel.service import Service
-from services.kernel.state import POSITIONS, Positions, Restored
+from services.kernel.state import Restored
 from services.notifier.app import SERVICE as NOTIFIER
 from services.windows.app import SERVICE as WINDOWS
 
@@ -104,6 +104,7 @@ class Record:
     at: datetime
     key: bytes
     value: bytes | None
+    headers: Headers = ()
 
 
 @dataclass(slots=True)
@@ -205,14 +206,12 @@ class World:
     def crash(self, name: str) -> "World":
         """A service loses its memory and reads its state back."""
         service = next(s for s in ORDER if s.name == name)
-        restored = Restored()
-        raw = {record.key: record.value for record in self.logs[service.state_topic]}
-        raw = {key: value for key, value in raw.items() if value is not None}
-        if position := raw.pop(POSITIONS, None):
-            restored.positions = Positions.model_validate_json(position)
-        kind: type[State] = service.state
-        restored.states = {key.decode(): kind.model_validate_json(value) for key, value in raw.items() if value}
+        last = {record.key: (record.value, record.headers) for record in self.logs[service.state_topic]}
+        records = {key: (value, headers) for key, (value, headers) in last.items() if value is not None}
         before = self.ledgers[name].registry
+        restored = Restored()
+        for _ in restored.take(service, 0, records):
+            pass
         self.ledgers[name] = Ledger(service, 0, restored)
         self.ledgers[name].registry = before
         return self
@@ -296,7 +295,7 @@ class World:
             self.crash(name)
             return True
         for output in outputs:
-            self._append(output.topic, output.key, output.value)
+            self._append(output.topic, output.key, output.value, output.headers)
         if self.dies("committed"):  # all of it was
             self.crash(name)
             return True
@@ -325,8 +324,8 @@ class World:
         record = self.logs[topic][offset]
         return Item(topic, 0, offset, record.at, record.key, record.value)
 
-    def _append(self, topic: str, key: bytes, value: bytes | None) -> None:
-        self.logs[topic].append(Record(self.now, key, value))
+    def _append(self, topic: str, key: bytes, value: bytes | None, headers: Headers = ()) -> None:
+        self.logs[topic].append(Record(self.now, key, value, headers))
         if topic == "deliveries" and value is not None and b'"delivery_id"' in value:
             fate = self.fate(json.loads(value)["data"])
             if fate is not None:

@@ -13,7 +13,7 @@ from services.kernel.collecting import uncollected
 from services.kernel.inbox import Item
 from services.kernel.ledger import MAX_SWEPT, REGISTRY_TOPIC, Ledger
 from services.kernel.service import Service
-from services.kernel.state import Restored
+from services.kernel.state import Positions, Restored
 from services.notifier.app import SERVICE as NOTIFIER
 from services.windows.app import SERVICE as WINDOWS
 from services.windows.state import WindowState
@@ -24,8 +24,8 @@ from tests.simulation.world import START
 
 def looks_of_an_event(count: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """How often a state's timer is asked for while 50 events are decided and committed among so many windows."""
-    states = {key.decode(): WindowState.model_validate_json(value) for key, value in live(count)}
-    ledger = Ledger(WINDOWS, 0, Restored(states=dict(states)))
+    states = {one.key.decode(): WindowState.model_validate_json(one.value or b"") for one in live(count)}
+    ledger = Ledger(WINDOWS, 0, Restored.of(WINDOWS, states))
     ledger.registry = material.registry(1)
     looks, next_timer = 0, WindowState.next_timer
 
@@ -50,7 +50,7 @@ def test_an_event_looks_at_its_own_window_however_many_are_live(monkeypatch: pyt
     assert few == many > 0
 
 
-def notifier(decided: list[str], states: dict[str, Any], after: Restored | None = None) -> Ledger:
+def notifier(decided: list[str], states: dict[str, Any], after: Positions | None = None) -> Ledger:
     """A notifier's shard on these states, which notes whom a registry version is decided for."""
 
     def decide(state: State | None, command: Command, now: Any) -> Any:
@@ -59,8 +59,7 @@ def notifier(decided: list[str], states: dict[str, Any], after: Restored | None 
         return NOTIFIER.decide(state, command, now)
 
     service: Service = dataclasses.replace(NOTIFIER, decide=decide)
-    restored = Restored(states=dict(states), positions=after.positions) if after is not None else Restored(dict(states))
-    found = Ledger(service, 0, restored)
+    found = Ledger(service, 0, Restored.of(service, states, after))
     found.registry = material.registry(1)
     return found
 
@@ -83,7 +82,7 @@ def test_a_registry_version_is_decided_some_windows_at_a_time_and_goes_on_there_
     assert ledger.draft.full
     ledger.confirm()
     assert ledger.sweeping
-    ledger = notifier(decided, states, Restored(positions=ledger.positions))
+    ledger = notifier(decided, states, ledger.positions)
     ledger.registry = version
     steps = 0
     while ledger.sweeping:

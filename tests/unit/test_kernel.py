@@ -31,11 +31,15 @@ def item(topic: str, offset: int, seconds: float) -> Item:
     return Item(topic, 0, offset, NOW + timedelta(seconds=seconds), b"k", b"v")
 
 
+def due(seconds: float) -> Timer:
+    return Timer(NOW + timedelta(seconds=seconds), "due")
+
+
 class Due(State):
     at: float | None = None
 
     def next_timer(self) -> Timer | None:
-        return Timer(NOW + timedelta(seconds=self.at), "due") if self.at is not None else None
+        return due(self.at) if self.at is not None else None
 
 
 def test_records_of_all_inputs_are_merged_by_append_time() -> None:
@@ -58,29 +62,28 @@ def test_a_full_lane_asks_for_a_pause() -> None:
 
 def test_timers_come_in_due_order_and_follow_the_state() -> None:
     timers = Timers()
-    timers.rebuild({"a": Due(at=3), "b": Due(at=1), "c": Due()}, {})
-    assert timers.next() == ("b", Timer(NOW + timedelta(seconds=1), "due"))
+    timers.rebuild({"a": due(3), "b": due(1)}, {})
+    assert timers.next() == ("b", due(1))
     timers.set("b", Due(at=5))
-    assert timers.next() == ("a", Timer(NOW + timedelta(seconds=3), "due"))
+    assert timers.next() == ("a", due(3))
     timers.set("a", None)
-    assert timers.next() == ("b", Timer(NOW + timedelta(seconds=5), "due"))
+    assert timers.next() == ("b", due(5))
 
 
 def test_timers_that_move_and_move_again_behind_an_early_one_take_no_more_room_and_keep_their_order() -> None:
     timers = Timers()
-    timers.rebuild({"early": Due(at=1), "late": Due(at=5)}, {})
+    timers.rebuild({"early": due(1), "late": due(5)}, {})
     for seconds in range(10, 10_000):
         timers.set("late", Due(at=seconds))
     assert len(timers._heap) < 100
-    assert timers.next() == ("early", Timer(NOW + timedelta(seconds=1), "due"))
+    assert timers.next() == ("early", due(1))
     timers.set("early", None)
-    assert timers.next() == ("late", Timer(NOW + timedelta(seconds=9_999), "due"))
+    assert timers.next() == ("late", due(9_999))
 
 
 def test_a_parked_timer_is_left_out_until_the_key_has_another() -> None:
     timers = Timers()
-    timer = Timer(NOW + timedelta(seconds=1), "due")
-    timers.rebuild({"a": Due(at=1)}, {"a": timer.cause("a")})
+    timers.rebuild({"a": due(1)}, {"a": due(1).cause("a")})
     assert timers.next() is None
     timers.set("a", Due(at=2))
     assert timers.next() is not None
@@ -95,7 +98,7 @@ def broken(**parts: object) -> World:
     world = World().announce()
     service = {name: getattr(WINDOWS, name) for name in WINDOWS.__dataclass_fields__} | parts
     before = world.ledgers["windows"]
-    restored = Restored(dict(before.states), before.positions)
+    restored = Restored.of(WINDOWS, before.states, before.positions)
     world.ledgers["windows"] = Ledger(Service(**service), 0, restored)
     world.ledgers["windows"].registry = before.registry
     return world
@@ -106,7 +109,7 @@ def test_a_decide_that_raises_makes_a_dead_letter_with_its_trace_and_the_rest_go
     (letter,) = world.logs["dead-letters"]
     assert json.loads(letter.value or b"{}")["type"] == "herald.announcement.revised.v1"
     healed = world.ledgers["windows"]
-    world.ledgers["windows"] = Ledger(WINDOWS, 0, Restored(dict(healed.states), healed.positions))
+    world.ledgers["windows"] = Ledger(WINDOWS, 0, Restored.of(WINDOWS, healed.states, healed.positions))
     world.ledgers["windows"].registry = healed.registry
     assert world.announce(handling="once more").windows()[-1]["event"] == "rescheduled"
 
@@ -117,7 +120,7 @@ def test_a_timer_that_raises_makes_one_dead_letter_and_the_next_statement_heals_
     parked = world.ledgers["windows"].positions.parked
     assert len(parked) == 1
     healed = world.ledgers["windows"]
-    world.ledgers["windows"] = Ledger(WINDOWS, 0, Restored(dict(healed.states), healed.positions))
+    world.ledgers["windows"] = Ledger(WINDOWS, 0, Restored.of(WINDOWS, healed.states, healed.positions))
     world.ledgers["windows"].registry = healed.registry
     world.announce(handling="anew")
     assert world.windows()[-1]["event"] == "opened"
@@ -214,14 +217,14 @@ def test_a_registry_version_that_could_not_be_decided_for_a_key_is_decided_when_
         return NOTIFIER.decide(state, command, now)
 
     before = world.ledgers["notifier"]
-    broken = Ledger(replace(NOTIFIER, decide=fails), 0, Restored(dict(before.states), before.positions))
+    broken = Ledger(replace(NOTIFIER, decide=fails), 0, Restored.of(NOTIFIER, before.states, before.positions))
     world.ledgers["notifier"] = broken
     newcomer = json.loads(registry().model_dump_json())["agencies"] | {"new": {"name": "New"}}
     world.apply(registry(version=2, agencies=newcomer))
     (letter,) = world.logs["dead-letters"]
     assert world.alerts("new") == []
     (place,) = broken.positions.buried
-    mended = Ledger(NOTIFIER, 0, Restored(dict(broken.states), broken.positions))
+    mended = Ledger(NOTIFIER, 0, Restored.of(NOTIFIER, broken.states, broken.positions))
     mended.registry = broken.registry
     headers = {"service": "notifier", "reason": "registry", "topic": place.rpartition("@")[0], "offset": "1"}
     given = [(f"herald-{name}", value.encode()) for name, value in headers.items()]
@@ -266,6 +269,6 @@ def test_what_is_keyed_as_the_service_stays_in_its_partition_and_all_else_is_pla
 ) -> None:
     said = Said(about=about, topic=topic)
     decided = replace(service, decide=lambda *_: [said], evolve=lambda state, _: state)
-    ledger = Ledger(decided, 4, Restored({key: Due(at=1)}))
+    ledger = Ledger(decided, 4, Restored.of(replace(decided, parts=None), {key: Due(at=1)}))
     ledger.fire(key, Timer(NOW, "due"), NOW)
     assert [(output.topic, output.partition) for output in ledger.draft.outputs] == [(topic, partition)]

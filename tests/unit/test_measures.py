@@ -47,16 +47,17 @@ def shown(one: Any) -> dict[tuple[str, ...], float]:
 
 def test_a_gauge_of_states_is_the_sum_over_the_shards_that_are_here() -> None:
     counted = gauge()
-    first, second = (StateGauges(lambda state: [Part(counted, (word,)) for word in state]) for _ in range(2))
-    first.open({"a": ["open"], "b": ["open", "closed"]})
-    second.open({"c": ["open"]})
+    first, second = StateGauges(), StateGauges()
+    is_open, is_closed = Part(counted, ("open",)), Part(counted, ("closed",))
+    first.open({"a": (is_open,), "b": (is_open, is_closed)})
+    second.open({"c": (is_open,)})
     assert shown(counted) == {("open",): 3, ("closed",): 1}
-    first.changed("b", ["closed"])
-    first.changed("a", None)
+    first.changed("b", (is_closed,))
+    first.changed("a", ())
     assert shown(counted) == {("open",): 1, ("closed",): 1}
     first.close()
     assert shown(counted) == {("open",): 1, ("closed",): 0}
-    first.open({"b": ["closed"]})
+    first.open({"b": (is_closed,)})
     assert shown(counted) == {("open",): 1, ("closed",): 1}
 
 
@@ -75,14 +76,15 @@ def test_instants_that_come_and_go_behind_an_early_one_take_no_more_room() -> No
 
 def test_the_earliest_instant_is_shown_and_nothing_where_there_is_none() -> None:
     counted = gauge()
-    ours = StateGauges(lambda hours: [Part(counted, ("cisa",), NOW + timedelta(hours=hour)) for hour in hours])
-    ours.open({"a": [3, 1], "b": [2]})
+    ours = StateGauges()
+    first, second, third = (Part(counted, ("cisa",), NOW + timedelta(hours=hour)) for hour in (1, 2, 3))
+    ours.open({"a": (third, first), "b": (second,)})
     assert shown(counted) == {("cisa",): (NOW + timedelta(hours=1)).timestamp()}
-    ours.changed("a", [3])
+    ours.changed("a", (third,))
     assert shown(counted) == {("cisa",): (NOW + timedelta(hours=2)).timestamp()}
-    ours.changed("b", None)
-    ours.changed("c", [3])
-    ours.changed("a", [])
+    ours.changed("b", ())
+    ours.changed("c", (third,))
+    ours.changed("a", ())
     assert shown(counted) == {("cisa",): (NOW + timedelta(hours=3)).timestamp()}
     ours.close()
     assert shown(counted) == {}
