@@ -84,9 +84,10 @@ class Restored:
             for name, record in some:  # written out: a call or a named tuple a record would double what it takes
                 key, header = name.decode(), header_of(record[1]) if trusting else None
                 said, _, own = header.decode().partition("\0") if header is not None else ("", "", "")
-                if said not in known:
-                    known[said] = summaries.alike(said)
-                if (alike := known[said]) is None:
+                alike = known.get(said)
+                if alike is None and said not in known:
+                    alike = known[said] = summaries.alike(said)
+                if alike is None:
                     held[key] = state = states.validated(key, record[0])
                     self._follows(key, summaries.of(state))
                     continue

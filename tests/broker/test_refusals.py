@@ -5,6 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.admin import NewTopic
@@ -79,6 +80,43 @@ async def test_lost_state_and_a_recreated_topic_are_errors_for_people(kafka: str
         assert len(await deployment.events("windows", 2)) == 8
     finally:
         deployment.stop()
+
+
+async def test_a_state_that_cannot_be_read_stops_its_shard_until_it_is_mended_and_nothing_is_lost(
+    kafka: str, tmp_path: Path
+) -> None:
+    deployment = Deployment(kafka, "broken.", tmp_path, partitions=1)
+    try:
+        await deployment.prepare(registry())
+        windows = deployment.start("gateway", "announcements", "windows")[-1]
+        await send(deployment, "releases.lab-a", statement("m-1", "e-1"))
+        await deployment.settled("windows", 1)
+        windows.kill()
+        (kept,) = [one for one in await deployment.read("state.windows") if not one.key.startswith(b"!")]
+        assert kept.headers
+        await rewrite(deployment.connection, kept, b'{"life":1}')
+        (heir,) = deployment.start("windows")
+        await deployment.ready(heir)  # it opens on what the header says
+        await send(deployment, "releases.lab-a", statement("m-1", "e-2", handling="otherwise"))
+        said = await problem(heir, "cannot be read")
+        assert f"the state of {kept.key.decode()} in state.windows partition 0 cannot be read: revision: Field" in said
+        assert len(await deployment.events("windows")) == 1
+        await rewrite(deployment.connection, kept, kept.value)
+        assert len(await deployment.settled("windows", 2)) == 2
+        assert await deployment.read("dead-letters") == []
+    finally:
+        deployment.stop()
+
+
+async def rewrite(connection: Connection, kept: Any, value: bytes) -> None:
+    """Another value for a state, beside the header that it had."""
+    producer = connection.producer()
+    await producer.start()
+    try:
+        where = connection.topic("state.windows")
+        await producer.send_and_wait(where, value, key=kept.key, partition=0, headers=list(kept.headers))
+    finally:
+        await producer.stop()
 
 
 async def test_a_state_topic_that_was_lost_is_not_made_anew_and_that_of_a_new_service_is(
