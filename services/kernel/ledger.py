@@ -289,9 +289,10 @@ class Ledger:
                 records.append(Output(topic, key.encode(), None, self.partition))
                 continue
             value, header = state.encoded(), self._summaries.header(summary)
-            if len(value) + len(header) + _OVERHEAD > _LIMITS["state.{service}"]:
+            headers = ((HEADER, header),) if header is not None else ()
+            if len(value) + len(header or b"") + _OVERHEAD > _LIMITS["state.{service}"]:
                 raise OutputTooLarge(f"the state of {key} is too large for {topic}")
-            records.append(Output(topic, key.encode(), value, self.partition, ((HEADER, header),)))
+            records.append(Output(topic, key.encode(), value, self.partition, headers))
         records.append(Output(topic, POSITIONS, self._drafted.model_dump_json().encode(), self.partition))
         return records
 

@@ -19,6 +19,9 @@ HEADER = "herald-summary"
 _FORM = 1
 """Of the header. `Service.form` is that of what stands in it."""
 
+MOST_PARTS = 32
+"""Of a key with more the header would cost as much as reading the state: it has none."""
+
 _NAMES = {gauge: name for name, gauge in GAUGES.items()}
 
 Alike = tuple[str, bool, tuple[Part, ...]]
@@ -49,9 +52,14 @@ class Summaries:
         parts = tuple(self._parts(state)) if self._parts is not None else ()
         return Summary(state.next_timer(), parts, bool(state.effects()))
 
-    def header(self, summary: Summary) -> bytes:
-        """As a record carries it: what many keys have alike, a zero, and of a timer when it is due and what about."""
+    def header(self, summary: Summary) -> bytes | None:
+        """As a record carries it: what many keys have alike, a zero, and of a timer when it is due and what about.
+
+        None: it is to go without.
+        """
         timer, parts, effects = summary
+        if len(parts) > MOST_PARTS:
+            return None
         if timer is None:
             return _alike(self.form, "", effects, parts)
         own = f"{timer.due_at.isoformat()}\0{timer.about}".encode()
@@ -76,7 +84,7 @@ def header_of(headers: Headers) -> bytes | None:
     return None
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def _alike(form: str, name: str, effects: bool, parts: tuple[Part, ...]) -> bytes:
     said = [
         [_NAMES[gauge], labels, since.isoformat() if since is not None else None, number]

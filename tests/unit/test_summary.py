@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,12 @@ from services.acknowledgements.app import SERVICE as ACKNOWLEDGEMENTS
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
 from services.deliveries.app import SERVICE as DELIVERIES
 from services.gateway.app import SERVICE as GATEWAY
+from services.kernel.gauges import Part
 from services.kernel.ledger import Ledger, Output
 from services.kernel.service import Service
 from services.kernel.state import Restored
 from services.kernel.states import StateBroken, States
-from services.kernel.summary import Summaries
+from services.kernel.summary import MOST_PARTS, Summaries
 from services.notifier.app import SERVICE as NOTIFIER
 from services.windows.app import SERVICE as WINDOWS
 from tests.bench.material import kept
@@ -92,7 +93,7 @@ def test_a_state_that_stands_still_says_the_same_or_the_form_is_counted_up(servi
     for value, header in known:
         state = service.state.model_validate_json(value, extra="ignore")
         summaries = Summaries(service)
-        assert summaries.header(summaries.of(state)).decode() == header
+        assert (summaries.header(summaries.of(state)) or b"").decode() == header
 
 
 def test_a_state_without_a_header_or_with_one_of_another_form_is_read_at_the_opening() -> None:
@@ -104,6 +105,21 @@ def test_a_state_without_a_header_or_with_one_of_another_form_is_read_at_the_ope
     broken = tuple(one._replace(value=b'{"life":1}') for one in bare)
     with pytest.raises(StateBroken, match=r"the state of 0 in state.windows partition 0 cannot be read: revision: Fi"):
         opened(WINDOWS, broken)
+
+
+def repeat(part: Part, times: int, state: object) -> list[Part]:
+    """What a state adds to gauges that says the same so often."""
+    return [part] * times
+
+
+def test_a_state_of_many_parts_goes_without_a_header() -> None:
+    (part,) = opened(WINDOWS, written(WINDOWS)[:1]).parts["0"]
+    state = WINDOWS.state.model_validate_json(written(WINDOWS)[0].value or b"")
+    for most, headers in ((MOST_PARTS, 1), (MOST_PARTS + 1, 0)):
+        service = replace(WINDOWS, parts=partial(repeat, part, most))
+        (record,) = kept(service, {"0": state})
+        assert len(record.headers) == headers
+        assert len(opened(service, (record,)).parts["0"]) == most
 
 
 def test_a_state_is_read_when_it_is_used_and_once() -> None:
