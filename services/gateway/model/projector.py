@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.registry import Registry
@@ -23,7 +23,8 @@ AGAIN_SECONDS = 1.0
 LOOK_SECONDS = 3.0
 """How soon a door that runs notices that its database was emptied."""
 
-OVERTAKEN_SECONDS = 0.1
+DEADLOCK = "40P01"
+"""PostgreSQL's word for two who wait for each other: it has let the other one go on."""
 
 
 class Overtaken(Exception):
@@ -61,9 +62,6 @@ class Projector:
             while True:
                 try:
                     await self._follow()
-                except Overtaken:
-                    await self._tell()  # it is there, whoever has written it
-                    await asyncio.sleep(OVERTAKEN_SECONDS)
                 except GoneBack:
                     self.problem = "the read model is being made anew"
                     log.info("read_model_has_gone_back")
@@ -96,13 +94,13 @@ class Projector:
     async def _follow(self) -> None:
         """From the database's positions on, until something goes wrong."""
         followed: set[str] = set()
+        ends: dict[TopicPartition, int] = {}
         look_at = time.monotonic() + LOOK_SECONDS
         while True:
             wanted = self._topics()
             if wanted != followed:
-                await self._begin(wanted)
+                ends = await self._begin(wanted)
                 followed = wanted
-            ends = await self._consumer.end_offsets(list(self._next)) if self.problem else {}
             fetched = await self._consumer.getmany(timeout_ms=WAIT_MS)
             self._is_applying = True  # the position has moved on already
             for source, records in fetched.items():
@@ -111,6 +109,7 @@ class Projector:
             if time.monotonic() > look_at:  # where nothing new comes, nothing else would tell
                 await self._check_not_gone_back()
                 look_at = time.monotonic() + LOOK_SECONDS
+            # What there was when it began: who had to reach the end of now would never be ready beside a faster one.
             # Positions, not records: what is left of the log may be markers.
             if self.problem and all([await self._consumer.position(s) >= end for s, end in ends.items()]):
                 self.problem = None
@@ -121,7 +120,8 @@ class Projector:
         edges = {f"alerts.{agency}" for agency in agencies}
         return edges | {f"receipts.{one}" for one in agencies | (registry.labs.keys() - RESERVED)} | set(INTERNAL)
 
-    async def _begin(self, topics: set[str]) -> None:
+    async def _begin(self, topics: set[str]) -> dict[TopicPartition, int]:
+        """Goes to where the database is, and returns where the topics end."""
         known = await self._consumer.topics()
         sources = [
             TopicPartition(self._connection.topic(name), partition)
@@ -142,6 +142,7 @@ class Projector:
                 )
         for source, position in self._next.items():
             self._consumer.seek(source, max(position, firsts[source]))
+        return dict(ends)
 
     async def _check_not_gone_back(self) -> None:
         async with self._engine.connect() as database:
@@ -174,10 +175,26 @@ class Projector:
                 for record in records:
                     where = (topic, record.partition, record.offset)
                     await self._take(database, Recorded(*where, record.timestamp, record.value or b""))
-        except IntegrityError:
-            raise Overtaken from None
-        self._next[source] = following
-        await self._tell()
+        except (Overtaken, IntegrityError):
+            await self._go_where_the_database_is(source)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
+            await self._go_where_the_database_is(source)
+        else:
+            self._next[source] = following
+        await self._tell()  # it is there, whoever has written it
+
+    async def _go_where_the_database_is(self, source: TopicPartition) -> None:
+        """After another one, which was faster. Nothing is begun anew: who is overtaken often is ready all the same."""
+        topic = self._connection.logical(source.topic)
+        query = select(POSITIONS.c.next).where(POSITIONS.c.topic == topic, POSITIONS.c.partition == source.partition)
+        async with self._engine.connect() as database:
+            found = (await database.execute(query)).scalar()
+        if found is None or found < self._next[source]:
+            raise GoneBack
+        self._next[source] = int(found)
+        self._consumer.seek(source, self._next[source])
 
     async def _take(self, database: AsyncConnection, record: Recorded) -> None:
         try:
