@@ -44,7 +44,7 @@ class Pending(BaseModel):
     receipt_url: str
 
 
-LOOKED: Answers = {status: said for status, said in ANSWERS.items() if status in {401, 403, 404, 422, 429, 431}}
+LOOKED: Answers = {status: said for status, said in ANSWERS.items() if status in {401, 403, 404, 422, 429, 431, 503}}
 """The refusals of whoever only looks."""
 
 ANSWERED: Answers = LOOKED | {

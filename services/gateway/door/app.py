@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from services.gateway.console.app import Console, add_routes, as_page
 from services.gateway.door import acknowledging, agencies, calendar, deliveries, labs, links, page, problem, publishing
@@ -27,6 +30,7 @@ from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
+from services.kernel.observe import log
 from services.kernel.settings import Settings
 from services.kernel.spans import request_spans_of
 
@@ -71,9 +75,16 @@ def routes(spans: "RequestSpans | None" = None) -> FastAPI:
     app.add_exception_handler(problem.Problem, as_page(problem.on_problem))
     app.add_exception_handler(HTTPException, as_page(problem.on_http))
     app.add_exception_handler(RequestValidationError, as_page(problem.on_invalid))
+    for away in (SQLAlchemyError, ConnectionError, TimeoutError):
+        app.add_exception_handler(away, _on_away)
     app.add_middleware(Straight, routes=labs.router.routes)
     app.add_middleware(Guard)  # the outermost
     return app
+
+
+async def _on_away(request: Request, error: Exception) -> Response:
+    log.error("database_does_not_answer", error=type(error).__name__, request_id=request.state.request_id)
+    return await as_page(problem.on_problem)(request, problem.without_database())
 
 
 def door(settings: Settings) -> FastAPI:

@@ -28,7 +28,7 @@ _REFUSALS = {
     422: "readable, but not as the schema says: field, rule and remedy",
     431: "too many headers, or too large",
     429: "too many requests: Retry-After says how long",
-    503: "Kafka cannot be reached",
+    503: "Kafka or the read model's database cannot be reached",
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "model": Body, "content": {MEDIA_TYPE: {}}} for status, words in _REFUSALS.items()

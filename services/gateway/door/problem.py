@@ -69,6 +69,12 @@ class Problem(Exception):
         self.headers = headers or {}
 
 
+def without_database() -> Problem:
+    """What any route answers while the read model's database restarts, or cannot be reached."""
+    text = "what is read here stands in a database that does not answer just now; try again"
+    return Problem(503, "unavailable", text, headers={"Retry-After": "5"})
+
+
 def refused(reasons: Sequence[Refused]) -> Problem:
     """The problem that a receipt's reasons are over HTTP."""
     first = reasons[0]
