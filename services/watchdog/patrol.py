@@ -22,6 +22,7 @@ BEAT = timedelta(minutes=1)
 _LOOK_SECONDS = 2.0
 """How often it looks whether the registry has a watchdog by now."""
 _WAIT_SECONDS = 1.0
+_LEAST_SECONDS = 0.02
 
 
 class Patrol:
@@ -84,9 +85,11 @@ class Patrol:
             await self._go_on(self._clock.now())
 
     def _patience(self) -> float:
-        """Seconds until the next thing is due, at most one."""
+        """Seconds until the next thing is due, at most one. Never none: who does not wait lets nothing else work."""
+        if not self._wire.on_duty:
+            return _WAIT_SECONDS
         due = min(self._deadline if self._round is not None else self._round_due, self._beat_due)
-        return min(max(self._clock.seconds_until(due), 0.0), _WAIT_SECONDS)
+        return min(max(self._clock.seconds_until(due), _LEAST_SECONDS), _WAIT_SECONDS)
 
     async def _take_duty(self) -> None:
         """From here on this one watches. What is due is due at once; an earlier success counts."""

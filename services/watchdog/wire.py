@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from schemas.alert import AlertIssued, DisclosureMade
@@ -38,6 +40,8 @@ class Wire(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = connection.consumer(
             group_id=connection.topic(GROUP),
             auto_offset_reset="latest",
+            # By range one member gets all. An earlier watchdog, of which one alone may be there, knows the other only.
+            partition_assignment_strategy=(RangePartitionAssignor, RoundRobinPartitionAssignor),
             session_timeout_ms=session,
             heartbeat_interval_ms=session // 3,
             fetch_max_wait_ms=2000,

@@ -44,6 +44,24 @@ async def says(process: Process, event: str, count: int = 1) -> None:
         await asyncio.sleep(0.05)
 
 
+def last_success(process: Process) -> str:
+    """When a round of this one came through last; empty: none has."""
+    done = entries(process, "watchdog_round_succeeded")
+    return str(done[-1]["logged_at"]) if done else ""
+
+
+async def go_on(*processes: Process, rounds: int) -> None:
+    """Waits until so many more rounds have come through, whoever watches."""
+
+    def done() -> int:
+        return sum(len(entries(one, "watchdog_round_succeeded")) for one in processes)
+
+    wanted, until = done() + rounds, time.monotonic() + 60
+    while done() < wanted:
+        assert time.monotonic() < until, "of several watchdogs none watches"
+        await asyncio.sleep(0.05)
+
+
 async def test_rounds_succeed_a_missing_hop_is_named_and_all_recovers_also_from_a_kill(
     kafka: str, tmp_path: Path
 ) -> None:
@@ -71,12 +89,14 @@ async def test_rounds_succeed_a_missing_hop_is_named_and_all_recovers_also_from_
 
         (second,) = deployment.start("watchdog")
         await deployment.ready(second)
-        done = len(entries(first, "watchdog_round_succeeded"))
-        first.kill()
-        await says(second, "watchdog_on_duty")
-        failed = len(entries(second, "watchdog_round_failed"))
-        await says(second, "watchdog_round_succeeded", 2)
-        assert len(entries(second, "watchdog_round_failed")) == failed
+        await go_on(first, second, rounds=4)  # both are there by then, and one of them watches
+        heir, on_duty = sorted((first, second), key=last_success)
+        known, done = len(entries(heir, "watchdog_on_duty")), len(entries(heir, "watchdog_round_succeeded"))
+        on_duty.kill()
+        await says(heir, "watchdog_on_duty", known + 1)
+        failed = len(entries(heir, "watchdog_round_failed"))
+        await says(heir, "watchdog_round_succeeded", done + 2)
+        assert len(entries(heir, "watchdog_round_failed")) == failed
     finally:
         deployment.stop()
     beats = [event["data"] for event in await deployment.events("heartbeat")]

@@ -57,6 +57,7 @@ class Wire:
     unanswered: int = 0
     asking: Registry = field(default_factory=Registry)
     told: list[NoticeRequested] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
 
     async def registry(self) -> Registry:
         self.unanswered -= 1
@@ -85,6 +86,7 @@ class Wire:
         return True
 
     async def hear(self, seconds: float) -> list[Event[Any]]:
+        self.waits.append(seconds)
         found = []
         for topic, position in self.positions.items():
             records = self.world.logs[topic][position:]
@@ -347,3 +349,13 @@ def test_an_event_of_a_round_is_what_the_contract_says() -> None:
     watch.until(minutes(1))
     (announced, withdrawn) = [json.loads(record.value or b"") for record in watch.world.logs[f"releases.{LAB}"]]
     assert (announced["source"], withdrawn["type"]) == (f"/labs/{LAB}", "herald.release.withdrawn.v1")
+
+
+def test_it_always_waits_a_little_so_that_what_keeps_it_in_its_group_gets_its_turn() -> None:
+    watch = Watch(world())
+    watch.until(minutes(12))
+    assert min(watch.wire.waits) > 0
+    watch.wire.on_duty = False
+    watch.wire.waits.clear()
+    watch.until(minutes(24))
+    assert set(watch.wire.waits) == {1.0}
