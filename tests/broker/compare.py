@@ -148,7 +148,8 @@ class Comparison:
                 self.differences.append(f"state of announcements: {key} is not at its last revision")
         now = {e["subject"]: (e["data"]["window"]["revision"], e["data"]["window"]["status"]) for e in windows}
         for key, state in (await self._state("windows")).items():
-            if (state["window"]["revision"], state["window"]["status"]) != now[key]:
+            window = state.get("window", state)  # of one that ended long ago, that is left
+            if (window["revision"], window["status"]) != now[key]:
                 self.differences.append(f"state of windows: {key} is not as its last event says")
         told = {(a["data"]["release_id"], a["data"]["agency"]): a["data"]["sequence"] for a in alerts}
         for key, state in (await self._state("notifier")).items():
