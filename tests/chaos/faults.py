@@ -1,4 +1,7 @@
-"""Does what a schedule says to the brokers, the network, the services, the endpoints and the registry of a run."""
+"""Does what a schedule says to the brokers, the network, the services, the endpoints and the registry of a run.
+
+And to the doors, their database and the watchdogs.
+"""
 
 import asyncio
 import signal
@@ -6,21 +9,26 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from schemas.topics import SERVICES
+from services.embedded.ports import LOOPBACK, free
 from services.kernel.clock import SystemClock
 from services.kernel.registry_log import in_force, publish
 from tests.broker.deployment import Deployment, Process
 from tests.broker.receivers import Hooks, Mails
 from tests.chaos.cluster import Cluster, Node
+from tests.chaos.database import Database
 from tests.chaos.load import Load, registered
 from tests.chaos.schedule import Burst, Fault
+from tests.chaos.watching import CLOCK, rounds
 
 COPIES = 2
 RECOVERY_SECONDS = 120.0
 SLOW_SECONDS = 8.0
 ENDS_SECONDS = 30.0
+RESTED_SECONDS = 60.0
 TRAPPED_SECONDS = 6.0
 """So long an heir has to come to the step at which it dies or stands."""
 
@@ -32,6 +40,8 @@ LEFT_BYTES = 3000
 
 FAILS_SECONDS = 60.0
 """So long a broker may take to notice; the second time it has to start first."""
+
+DOOR, WATCHDOG = "gateway.door", "watchdog"
 
 LEADERS_OF = ("releases.lab-a", "acks.agency-a", "windows", "alerts", "state.notifier", "reminders", "deliveries")
 UNGUARDED = ("releases.lab-a", "releases.lab-b", "acks.agency-a")
@@ -45,22 +55,28 @@ class Faults:
         self,
         deployment: Deployment,
         cluster: Cluster,
+        database: Database,
         load: Load,
         hooked: Hooks,
         mailed: Mails,
         say: Callable[[str], None],
     ) -> None:
         self._deployment, self._cluster, self._load = deployment, cluster, load
+        self._database = database
         self._hooked, self._mailed, self._say = hooked, mailed, say
         self._clocks: dict[int, Path] = {}
+        self._addresses: dict[int, str] = {}
         self.findings: list[str] = []
         self.done: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         """Services that ended by themselves, and were started again."""
-        self.copies: dict[str, list[Process]] = {name: [] for name in SERVICES}
+        self.copies: dict[str, list[Process]] = {name: [] for name in (*SERVICES, DOOR, WATCHDOG)}
 
     def start(self, copies: int = COPIES) -> None:
-        """Starts every service."""
+        """Starts every service, and doors and watchdogs, of which there are always two."""
+        for name in (DOOR, WATCHDOG):
+            for _ in range(COPIES):
+                self._start(name)
         for name in SERVICES:
             for _ in range(copies):
                 self._start(name)
@@ -88,6 +104,20 @@ class Faults:
                 said = missing
             await asyncio.sleep(0.3)
         self.findings.append(f"not recovered within {RECOVERY_SECONDS:g} s: {missing}")
+
+    async def rest(self) -> None:
+        """Ends the watchdogs once a round that began from now on has come through; in vain: a finding.
+
+        Between two rounds: nothing of theirs is under way then.
+        """
+        watchdogs, now = self.copies.pop(WATCHDOG), time.time()
+        until = now + RESTED_SECONDS
+        while not any(one.succeeded and one.began >= now for each in watchdogs for one in rounds(each.log)):
+            if time.time() > until:
+                self.findings.append(f"no round of a watchdog came through within {RESTED_SECONDS:g} s in the end")
+                break
+            await asyncio.sleep(0.1)
+        await asyncio.gather(*map(self._ends, watchdogs))
 
     async def _strike(self, fault: Fault) -> None:
         await asyncio.sleep(fault.after)
@@ -124,6 +154,10 @@ class Faults:
                 self._mailed.answer = lambda: "451 later"
                 await asyncio.sleep(fault.seconds)
                 self._mailed.answer = lambda: "250 taken"
+            case "kill PostgreSQL" | "restart PostgreSQL":
+                await asyncio.to_thread(self._database.kill if "kill" in fault.kind else self._database.end)
+                await asyncio.sleep(fault.seconds)
+                self._database.start()
             case _:
                 await self._strike_service(fault)
 
@@ -193,17 +227,18 @@ class Faults:
 
     async def _strike_service(self, fault: Fault) -> None:
         name, _, step = fault.where.partition(" ")
+        name = name or (DOOR if fault.kind.endswith("a door") else WATCHDOG)
         living = self.copies[name]
         process = living[fault.number % len(living)]
         match fault.kind:
-            case "kill a service":
+            case "kill a service" | "kill a door" | "kill a watchdog":
                 process.kill()
                 self._replace(process)
-            case "freeze a service":
+            case "freeze a service" | "freeze a door" | "freeze a watchdog":
                 process.signal(signal.SIGSTOP)
                 await asyncio.sleep(fault.seconds)
                 process.signal(signal.SIGCONT)
-            case "end a service":
+            case "end a service" | "end a door":
                 await self._end(process)
             case "die between two steps":
                 await self._end(process, step=f"{step}:kill")
@@ -240,6 +275,8 @@ class Faults:
         self._load.version = version
 
     def _start(self, name: str, **hurt: str) -> Process:
+        if name in {DOOR, WATCHDOG}:
+            return self._start_around(name)
         number = len(self._deployment.processes)
         clock = self._deployment.folder / f"clock-{number}"
         (process,) = self._deployment.start(name, clock=str(clock), **hurt)
@@ -247,6 +284,16 @@ class Faults:
             process.log = process.log.rename(process.log.with_stem(f"{process.log.stem}-step"))
         self._clocks[process.popen.pid] = clock
         self.copies[name].append(process)
+        return process
+
+    def _start_around(self, name: str) -> Process:
+        port = free()
+        env = self._deployment.env | ({"HERALD_DOOR__PORT": str(port)} if name == DOOR else CLOCK)
+        (process,) = replace(self._deployment, env=env).start(name)
+        if name == DOOR:
+            self._addresses[process.popen.pid] = f"http://{LOOPBACK}:{port}"
+        self.copies[name].append(process)
+        self._load.doors.addresses[:] = [self._addresses[one.popen.pid] for one in self.copies[DOOR]]
         return process
 
     def _replace(self, process: Process, **hurt: str) -> None:

@@ -9,16 +9,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.registry import Registry
+from schemas.watchdog import enrolled
 from services.kernel.clock import SystemClock
 from tests.broker.compare import Account
 from tests.broker.flow import AGENCIES, CHOSEN, LABS, RELEASES_A_LAB, registry, release
 from tests.broker.receivers import Hooks, Mails
 from tests.chaos.client import Got, Sender, reading
+from tests.chaos.doors import Doors
 
 WAVERING = ("lab-b", "agency-c")
 """Whether this agency hears of this lab's releases changes with the registry."""
 
 HOOKED, MAILED = "agency-a", "agency-b"
+STATES, ANSWERS, POLLS = "lab-a", "agency-b", "agency-c"
+"""By the door: this lab states some releases, one agency answers some alerts, and another reads all of its own."""
+
+BY_DOOR_SECONDS = 1.5
+"""Between two statements by the door."""
+
+ANSWERED_BY_DOOR = 8
+"""One answer of so many."""
+
 TIMED_EVERY = 6
 PATIENCE_SECONDS = 60.0
 """So long nothing at all is heard before what is still to come is given up."""
@@ -30,11 +41,12 @@ def registered(version: int, hooked: Hooks, mailed: Mails) -> Registry:
     about = {"tier": "watch", "per_minute": 6000}
     web = {"channel": "webhook", "url": f"{hooked.address}/hook", "secrets": ["env:HOOK_SECRET"]}
     raw["agencies"][HOOKED]["endpoints"] = {"hook": about | web}
+    raw["agencies"][ANSWERS]["shares_answers"] = True
     raw["agencies"][MAILED]["endpoints"] = {"desk": about | {"channel": "email", "to": "desk@agency-b.example"}}
     if not addresses(version):
         raw["agencies"][WAVERING[1]]["interests"] = {"labs": ["lab-a"]}
     raw |= {"version": version, "mail": mailed.relay, "allow_networks": ["127.0.0.0/8"]}
-    return Registry.model_validate_json(json.dumps(raw))
+    return enrolled(Registry.model_validate_json(json.dumps(raw)))
 
 
 def addresses(version: int) -> bool:
@@ -51,6 +63,7 @@ class Load:
     clock: SystemClock
     per_second: float
     version: int = 1
+    doors: Doors = field(default_factory=Doors)
     stated: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     timed: dict[tuple[str, str], str] = field(default_factory=dict)
     ends: datetime | None = None
@@ -74,7 +87,9 @@ class Load:
             self._tasks.append(asyncio.create_task(self._told(agency, waiting)))
             self._tasks.append(asyncio.create_task(self._answer(agency, waiting)))
         self._tasks += [asyncio.create_task(self._receipts(each)) for each in (*LABS, *AGENCIES)]
+        self._tasks.append(asyncio.create_task(self.doors.poll(POLLS)))
         self._labs = [asyncio.create_task(self._state(lab)) for lab in LABS]
+        self._labs.append(asyncio.create_task(self._state_by_door(STATES)))
 
     @property
     def statements(self) -> int:
@@ -125,6 +140,8 @@ class Load:
         wanted |= {a: {f"{a}-{alert_id}" for alert_id in self.answered[a]} for a in AGENCIES}
         if any(len(self.answered[a]) < len(self.got[f"alerts.{a}"]) for a in AGENCIES):
             return False
+        if len(self.doors.polled[POLLS]) < len(self.got[f"alerts.{POLLS}"]):
+            return False
         return all(wanted[each] <= self.receipted[each] for each in (*LABS, *AGENCIES))
 
     def _last(self, agency: str, lab: str, reference: str) -> dict[str, Any] | None:
@@ -161,6 +178,16 @@ class Load:
             await asyncio.sleep(len(LABS) / self.per_second)
         self.again += sender.again
 
+    async def _state_by_door(self, lab: str) -> None:
+        number = 0
+        while not self._stop.is_set():
+            event_id, reference = f"{lab}-door-{number}", f"d-{number % 2}"
+            data = release(reference, handling=event_id)
+            await self.doors.say(lab, "/v1/releases", data, event_id, wait=number % 2 * 4)
+            self.stated[lab, reference].append(event_id)
+            number += 1
+            await asyncio.sleep(BY_DOOR_SECONDS)
+
     async def _told(self, agency: str, waiting: asyncio.Queue[dict[str, Any]]) -> None:
         topic = f"alerts.{agency}"
         async for one in reading(self.bootstrap_servers, self.prefix + topic):
@@ -174,7 +201,11 @@ class Load:
             alert = await waiting.get()
             data = {"alert_id": alert["alert_id"], "release_id": alert["release_id"], "disposition": "received"}
             event_id, source = f"{agency}-{alert['alert_id']}", f"/agencies/{agency}"
-            await sender.say(_event(event_id, source, "acknowledgement.submitted", data))
+            if agency == ANSWERS and len(self.answered[agency]) % ANSWERED_BY_DOOR == 0:
+                path = f"/v1/alerts/{alert['alert_id']}/acknowledgement"
+                await self.doors.say(agency, path, {"disposition": "received"}, event_id, wait=0)
+            else:
+                await sender.say(_event(event_id, source, "acknowledgement.submitted", data))
             self.answered[agency].append(alert["alert_id"])
 
     async def _receipts(self, participant: str) -> None:

@@ -1,4 +1,4 @@
-"""One run: three brokers, two copies of every service, labs and agencies, faults from a seed, and the check in the end.
+"""One run: three brokers, two copies of all else, labs and agencies, faults from a seed, and the check in the end.
 
 `python -m tests.chaos.run --seed 7 --minutes 5` (or `make chaos SEED=7 MINUTES=5`). Exit: 0 nothing found, 1 a finding,
 2 wrong arguments, 3 it could not be run, 130 interrupted.
@@ -17,14 +17,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.audit.run import audit
+from services.kernel.credential_log import issue
 from tests.broker import clocks
 from tests.broker.deployment import Deployment
+from tests.broker.doorway import DAY
+from tests.broker.flow import AGENCIES, LABS
 from tests.broker.receivers import SECRET, hooks, mails
 from tests.chaos.checker import Checker, Times
 from tests.chaos.cluster import Cluster
+from tests.chaos.database import Database
+from tests.chaos.door_checker import DoorChecker
 from tests.chaos.faults import COPIES, Faults
 from tests.chaos.load import Load, registered
 from tests.chaos.schedule import KINDS, bursts
+from tests.chaos.watching import EVERY, false_alarms, succeeded
 
 TWO_HOURS_A_SECOND = 7200
 PARTITIONS = 3
@@ -43,6 +49,8 @@ class Outcome:
     ended: dict[str, int] = field(default_factory=dict)
     statements: int = 0
     said_again: int = 0
+    door_answers: dict[int, int] = field(default_factory=dict)
+    watchdog_rounds: int = 0
     timed_windows: int = 0
     alerts: int = 0
     timers: int = 0
@@ -75,20 +83,25 @@ async def chaos(
     """Bursts begin until the time is up; then all settles and is checked."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     outcome = Outcome(seed, round(seconds / 60, 2))
-    cluster = Cluster(folder)
+    cluster, database = Cluster(folder), Database(folder / "postgresql")
     with hooks() as hooked, mails() as mailed:
         try:
+            database.start()
             await cluster.start()
             began = datetime.now(UTC)
             env, clock = clocks.since(began, rate=rate)
             env |= {"HOOK_SECRET": SECRET, "HERALD_KAFKA__REPLICATION_FACTOR": "3"}
+            env |= {"HERALD_DOOR__DATABASE": database.url, "HERALD_DATA": str(folder), "HERALD_DOOR__BURST": "2000"}
+            env |= {"HERALD_WATCHDOG__EVERY": EVERY}
             deployment = Deployment(cluster.bootstrap_servers, "chaos.", folder, partitions=partitions, env=env)
             deployment.login = {"replication_factor": 3}
             load = Load(cluster.bootstrap_servers, deployment.prefix, clock, per_second)
             times = Times(began, rate)
-            faults = Faults(deployment, cluster, load, hooked, mailed, say)
+            faults = Faults(deployment, cluster, database, load, hooked, mailed, say)
             try:
                 await deployment.prepare(registered(1, hooked, mailed))
+                for one in (*LABS, *AGENCIES):
+                    load.doors.tokens[one] = await issue(deployment.connection, one, "a run", DAY, datetime.now(UTC))
                 faults.start(copies)
                 await faults.recovered()
                 load.start()
@@ -105,14 +118,19 @@ async def chaos(
                     await asyncio.sleep(burst.quiet)
                     if time.monotonic() > until or faults.findings:
                         break
-                await load.settle()
+                await asyncio.gather(load.settle(), faults.rest())
                 checker = Checker(deployment, load, times, hooked, mailed)
                 await checker.run()
+                behind = DoorChecker(deployment, load)
+                await behind.run()
                 report = await audit(deployment.connection, clock=clock, grace=timedelta(0))
-                outcome.findings = faults.findings + checker.differences
+                outcome.findings = faults.findings + checker.differences + behind.differences
+                outcome.findings += false_alarms(deployment.processes, times.troubled)
                 outcome.findings += [f"herald audit: {one.line}" for one in report.differences]
                 outcome.faults, outcome.ended = dict(faults.done), dict(faults.ended)
                 outcome.statements, outcome.said_again = load.statements, load.again
+                outcome.door_answers = dict(sorted(load.doors.statuses.items()))
+                outcome.watchdog_rounds = succeeded(deployment.processes)
                 outcome.timed_windows, outcome.registry_versions = len(load.timed), load.version
                 outcome.alerts = sum(len(got) for topic, got in load.got.items() if topic.startswith("alerts."))
                 outcome.timers, outcome.latest_timer_seconds = checker.timers, round(checker.latest, 2)
@@ -121,6 +139,7 @@ async def chaos(
                 await load.stop()
                 deployment.stop()
         finally:
+            database.stop()
             cluster.stop()
     return outcome
 

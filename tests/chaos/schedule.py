@@ -1,7 +1,8 @@
 """What goes wrong, and when: a pure function of the seed.
 
 Faults come in bursts. In a burst one thing befalls Kafka or the network, and several befall services, endpoints and the
-registry meanwhile; then all recovers, and it is quiet for a while. Every kind comes round before one comes again.
+registry, and one or two what stands around them: doors, their database, watchdogs. Then all recovers, and it is quiet
+for a while. Every kind comes round before one comes again.
 """
 
 import random
@@ -41,7 +42,18 @@ HERALD = (
     "webhooks are refused",
     "mail is refused",
 )
-KINDS = KAFKA + HERALD
+AROUND = (
+    "kill a door",
+    "freeze a door",
+    "end a door",
+    "kill PostgreSQL",
+    "restart PostgreSQL",
+    "kill a watchdog",
+    "freeze a watchdog",
+)
+"""Drawn from dice of their own, so that what a seed does to Kafka and the services stays what it was."""
+
+KINDS = KAFKA + HERALD + AROUND
 LONGEST_WAIT = 4.0
 QUIET_SECONDS = (8.0, 12.0)
 FROZEN_SECONDS = (3.0, 8.0, 13.0)
@@ -54,6 +66,7 @@ ALONE_SECONDS = 9.0
 
 STEPPED_SECONDS = (-2.0, -0.5, 0.5, 2.0)
 REFUSED_SECONDS = (4.0, 10.0)
+WITHOUT_DATABASE_SECONDS = (0.5, 3.0, 6.0)
 NETWORK_DELAYS = (0.02, 0.1, 0.3)
 DISK_DELAYS = (0.02, 0.2, 1.0)
 """Of each write: nobody falls behind; followers lag; nothing is written in time."""
@@ -87,12 +100,15 @@ class Burst:
 
 def bursts(seed: int, kinds: tuple[str, ...] = KINDS) -> Iterator[Burst]:
     """Bursts without end."""
-    dice = random.Random(seed)
+    dice, others = random.Random(seed), random.Random(f"{seed} around")
+    around = _rounds(others, [kind for kind in AROUND if kind in kinds])
     kafka = _rounds(dice, [kind for kind in KAFKA if kind in kinds])
     herald = _rounds(dice, [kind for kind in HERALD if kind in kinds])
     while True:
         drawn = [next(kafka, None), *(next(herald, None) for _ in range(dice.randint(1, 4)))]
         faults = [_fault(dice, kind) for kind in drawn if kind is not None]
+        beside = [next(around, None) for _ in range(others.randint(1, 2))]
+        faults += [_fault(others, kind) for kind in beside if kind is not None]
         yield Burst(tuple(sorted(faults, key=lambda one: one.after)), round(dice.uniform(*QUIET_SECONDS), 1))
 
 
@@ -123,6 +139,8 @@ def _fault(dice: random.Random, kind: str) -> Fault:
             seconds = dice.choice(DISK_DELAYS)
         case "step a clock":
             seconds = dice.choice(STEPPED_SECONDS)
+        case "kill PostgreSQL" | "restart PostgreSQL":
+            seconds = dice.choice(WITHOUT_DATABASE_SECONDS)
         case "webhooks are refused" | "mail is refused":
             seconds = dice.choice(REFUSED_SECONDS)
         case _ if kind.startswith("freeze"):

@@ -5,7 +5,7 @@ from itertools import islice
 from schemas.topics import SERVICES
 from tests.chaos.cluster import NODES
 from tests.chaos.hurt import WORKING
-from tests.chaos.schedule import HERALD, KAFKA, KINDS, LONGEST_WAIT, QUIET_SECONDS, Burst, bursts
+from tests.chaos.schedule import AROUND, HERALD, KAFKA, KINDS, LONGEST_WAIT, QUIET_SECONDS, Burst, bursts
 
 
 def first(seed: int, count: int, kinds: tuple[str, ...] = KINDS) -> list[Burst]:
@@ -27,6 +27,16 @@ def test_one_thing_at_a_time_befalls_kafka_and_each_kind_comes_round_before_one_
         assert sorted(drawn[: len(KAFKA)]) == sorted(drawn[len(KAFKA) :]) == sorted(KAFKA)
         others = [one.kind for burst in found for one in burst.faults if one.kind in HERALD]
         assert set(others) == set(HERALD)
+        around = [[one.kind for one in burst.faults if one.kind in AROUND] for burst in found]
+        assert all(1 <= len(kinds) <= 2 for kinds in around)
+        assert {kind for kinds in around for kind in kinds} == set(AROUND)
+
+
+def test_what_befalls_doors_databases_and_watchdogs_changes_nothing_of_what_befalls_the_others() -> None:
+    for seed in range(20):
+        without = first(seed, 20, KAFKA + HERALD)
+        others = [tuple(one for one in burst.faults if one.kind not in AROUND) for burst in first(seed, 20)]
+        assert others == [burst.faults for burst in without]
 
 
 def test_a_fault_names_what_there_is() -> None:
