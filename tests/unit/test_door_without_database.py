@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.embedded.ports import LOOPBACK, free
 from services.gateway.door.app import routes
-from services.gateway.door.identity import Identity
+from services.gateway.door.identity import Identity, Role
 from services.gateway.model.reading import Reading
 
 NOBODY_LISTENS = f"postgresql+asyncpg://herald@{LOOPBACK}:{free()}/herald"
@@ -23,7 +23,7 @@ async def test_what_needs_the_database_is_answered_with_later_while_it_is_away(u
     async def knows(_: str) -> None:
         return None
 
-    role, method = ("lab", "GET") if "releases" in path else ("agency", "POST")
+    role: Role = "lab" if "releases" in path else "agency"
     app, engine = routes(), create_async_engine(url)
     app.state.gatekeeper = SimpleNamespace(
         hears_of=knows,
@@ -34,8 +34,10 @@ async def test_what_needs_the_database_is_answered_with_later_while_it_is_away(u
     app.state.edge = SimpleNamespace(alert=app.state.reading.alert)
     headers = {"Authorization": "Bearer herald_a-token_x"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as client:
-        named = {"json": {"disposition": "received"}} if method == "POST" else {}
-        answer = await client.request(method, path, headers=headers, **named)
+        if role == "lab":
+            answer = await client.get(path, headers=headers)
+        else:
+            answer = await client.post(path, headers=headers, json={"disposition": "received"})
     await engine.dispose()
     assert (answer.status_code, answer.json()["title"]) == (503, "unavailable")
     assert answer.headers["Retry-After"] == "5"
