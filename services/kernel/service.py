@@ -70,6 +70,7 @@ class Service:
     `performer` makes what does the effects of its states. `counts` counts what was committed, `parts` are what a state
     adds to gauges, and `on_registry` shows what follows from the latest version in this process. `form` is counted up
     when other things than before follow from a state that stands: its next timer, its parts, whether it has effects.
+    `pace`: so many seconds of real time lie between two transactions of a shard, where nobody waits by the millisecond.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Service:
     parts: Parts | None = None
     form: int = 1
     on_registry: Callable[[Registry], None] | None = None
+    pace: float = 0.0
 
     @property
     def source(self) -> str:

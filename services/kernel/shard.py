@@ -4,6 +4,7 @@ Opening follows the order that exactly-once stands on: fence the older owner, re
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Iterable
@@ -76,6 +77,7 @@ class Shard:
         self._transactions: Transactions | None = None
         self._alone = 0
         self._trusting = True
+        self._committed_at = -math.inf
         self._unwritable: tuple[tuple[str, int], OutputTooLarge] | None = None
         self.measures = Measures(service, number, clock)
         self._task: asyncio.Task[None] | None = None
@@ -229,6 +231,7 @@ class Shard:
 
     async def _work(self) -> None:
         while not self._stopping:
+            await self._gather()
             self._woken.clear()
             needs_ends = self._fill()
             if self._ledger.draft:
@@ -237,6 +240,11 @@ class Shard:
                 await self._horizon.look(self._inbox, lambda: self._stopping)
             else:
                 await self._wait()
+
+    async def _gather(self) -> None:
+        """Lets come together what one transaction can take: each costs some milliseconds, whatever it holds."""
+        while not self._stopping and (early := self._committed_at + self.service.pace - time.monotonic()) > 0:
+            await self._pause_for(early)
 
     def _fill(self) -> bool:
         """Takes what may be decided now. True: it must first be known what else stands in the log."""
@@ -317,6 +325,7 @@ class Shard:
             ended = time.time_ns()
             self._spans.decided(draft.told, ended - int(seconds * 1e9), ended)
         ledger.confirm()  # only now is the new state shown
+        self._committed_at = time.monotonic()
         self.measures.committed(draft, len(outputs), seconds, taken)
         if self._effects is not None:
             self._effects.committed()
