@@ -2,23 +2,23 @@
 
 from contextlib import nullcontext
 from types import SimpleNamespace
-from uuid import uuid4
 
 import httpx
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from services.embedded.ports import LOOPBACK, free
+from services.embedded.ports import LOOPBACK
 from services.gateway.door.app import routes
 from services.gateway.door.identity import Identity, Role
 from services.gateway.model.reading import Reading
 
-NOBODY_LISTENS = f"postgresql+asyncpg://herald@{LOOPBACK}:{free()}/herald"
+NOBODY_LISTENS = f"postgresql+asyncpg://herald@{LOOPBACK}:1/herald"
 NO_TABLES = "sqlite+aiosqlite://"
+UNKNOWN = "3f0c9a54-8c1e-4d7b-9b1e-6a2f5d8c7e10"
 
 
 @pytest.mark.parametrize("url", [NOBODY_LISTENS, NO_TABLES])
-@pytest.mark.parametrize("path", [f"/v1/releases/{uuid4()}", f"/v1/alerts/{uuid4()}/acknowledgement"])
+@pytest.mark.parametrize("path", [f"/v1/releases/{UNKNOWN}", f"/v1/alerts/{UNKNOWN}/acknowledgement"])
 async def test_what_needs_the_database_is_answered_with_later_while_it_is_away(url: str, path: str) -> None:
     async def knows(_: str) -> None:
         return None
