@@ -1,6 +1,7 @@
 """docker-compose.yml agrees with the code: services, settings, ports, images, Kafka's settings, and what it mounts."""
 
 import importlib.util
+import os
 import re
 import shutil
 import stat
@@ -183,3 +184,24 @@ def test_prometheus_watches_every_service_at_its_port() -> None:
     assert herald["targets"] == [f"{name}:{loaded(name).http_port}" for name in WATCHED]
     (config,) = [each for each in ALL["prometheus"]["command"] if each.startswith("--config.file=")]
     assert config.endswith("/prometheus/compose.yml")
+
+
+@pytest.mark.parametrize(("free", "waits"), [([100, 65_535, 65_536], 2), ([1_000_000], 0)])
+def test_kafka_waits_for_room_on_its_disk_and_is_started_then(free: list[int], waits: int, tmp_path: Path) -> None:
+    """`df` says one figure after the other, `sleep` takes no time, and the image's program says that it runs."""
+    shell, flag, script = ALL["kafka"]["command"]
+    (tmp_path / "figures").write_text("".join(f"{kibibytes}\n" for kibibytes in free))
+    for name, body in {
+        "df": 'echo Filesystem; echo "/dev/x 1 1 $(head -n1 figures) 1% /"; sed -i 1d figures',
+        "sleep": "",
+        "run": "echo runs",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    script = script.replace("$$", "$").replace("/etc/kafka/docker/run", str(tmp_path / "run"))
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [shell, flag, script], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "runs\n"
+    assert len(done.stderr.splitlines()) == waits
