@@ -75,6 +75,8 @@ class Load:
     """By participant: the ids of its events that it has a receipt of."""
     again: int = 0
     """What had to be said again, since Kafka did not take it for sure."""
+    _latest: dict[tuple[str, str | None, str | None], dict[str, Any]] = field(default_factory=dict)
+    """By agency, lab and reference: its last alert with content that repeats no other."""
     _heard: float = 0.0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _labs: list[asyncio.Task[None]] = field(default_factory=list)
@@ -126,13 +128,13 @@ class Load:
     def _is_complete(self) -> bool:
         for (lab, reference), ids in self.stated.items():
             for agency in AGENCIES:
-                told = self._last(agency, lab, reference)
+                told = self._latest.get((agency, lab, reference))
                 if (lab, agency) == WAVERING and not addresses(self.version):
                     continue
                 if told is None or told["content"]["handling"] != ids[-1]:
                     return False
         for lab, reference in self.timed:
-            if any((told := self._last(a, lab, reference)) and told["kind"] != "closed" for a in CHOSEN):
+            if any((told := self._latest.get((a, lab, reference))) and told["kind"] != "closed" for a in CHOSEN):
                 return False
         wanted = {lab: {i for (one, _), ids in self.stated.items() if one == lab for i in ids} for lab in LABS}
         for (lab, _), event_id in self.timed.items():
@@ -143,14 +145,6 @@ class Load:
         if len(self.doors.polled[POLLS]) < len(self.got[f"alerts.{POLLS}"]):
             return False
         return all(wanted[each] <= self.receipted[each] for each in (*LABS, *AGENCIES))
-
-    def _last(self, agency: str, lab: str, reference: str) -> dict[str, Any] | None:
-        for one in reversed(self.got[f"alerts.{agency}"]):
-            data: dict[str, Any] = json.loads(one.value)["data"]
-            content = data.get("content") or {}
-            if (content.get("lab"), content.get("reference")) == (lab, reference) and "repeats" not in data:
-                return data
-        return None
 
     async def _state(self, lab: str) -> None:
         sender, number = Sender(self.bootstrap_servers, f"{self.prefix}releases.{lab}"), 0
@@ -193,7 +187,11 @@ class Load:
         async for one in reading(self.bootstrap_servers, self.prefix + topic):
             self.got[topic].append(one)
             self._heard = time.monotonic()
-            waiting.put_nowait(json.loads(one.value)["data"])
+            alert = json.loads(one.value)["data"]
+            if "repeats" not in alert:
+                content = alert.get("content") or {}
+                self._latest[agency, content.get("lab"), content.get("reference")] = alert
+            waiting.put_nowait(alert)
 
     async def _answer(self, agency: str, waiting: asyncio.Queue[dict[str, Any]]) -> None:
         sender = Sender(self.bootstrap_servers, f"{self.prefix}acks.{agency}")
