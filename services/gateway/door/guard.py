@@ -1,5 +1,6 @@
 """What surrounds every request: a request id, a bound on the body, headers that keep browsers strict, one log line."""
 
+import asyncio
 import time
 from contextlib import ExitStack
 from urllib.parse import parse_qsl
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.values import MAX_EVENT_BYTES
-from services.gateway.door.problem import Problem, answer
+from services.gateway.door.problem import Problem, answer, ending
 from services.kernel.observe import log
 
 MAX_BODY_BYTES = MAX_EVENT_BYTES + 4096
@@ -44,7 +45,7 @@ class Guard:
             return
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"], state["afterwards"] = str(uuid4()), {}, ExitStack()
-        began, status, taken = time.monotonic(), 500, 0
+        began, status, taken, answers = time.monotonic(), 500, 0, False
 
         async def bounded() -> Message:
             nonlocal taken
@@ -55,9 +56,9 @@ class Guard:
             return message
 
         async def strict(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answers
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answers = message["status"], True
                 own = _raw({"x-request-id": state["request_id"], **state["headers"]})
                 ours = {**_STRICT, **own}
                 others = [header for header in message["headers"] if header[0] not in ours]
@@ -69,6 +70,10 @@ class Guard:
             await self._app(scope, bounded, strict)
         except Problem as problem:
             await answer(Request(scope), problem)(scope, receive, strict)
+        except asyncio.CancelledError:  # the server ends, and has waited for Kafka or the database as long as it may
+            if answers:
+                raise
+            await answer(Request(scope), ending())(scope, receive, strict)
         finally:
             state["afterwards"].close()
             # The route, not the path: no id of a person's choosing is logged.

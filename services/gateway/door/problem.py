@@ -75,6 +75,12 @@ def without_database() -> Problem:
     return Problem(503, "unavailable", text, headers={"Retry-After": "5"})
 
 
+def ending() -> Problem:
+    """What whoever still waits is answered when the door ends. Said again under its id, nothing counts twice."""
+    text = "this door ends, and does not know yet what came of it; say it again with the same id"
+    return Problem(503, "unavailable", text, headers={"Retry-After": "1"})
+
+
 def refused(reasons: Sequence[Refused]) -> Problem:
     """The problem that a receipt's reasons are over HTTP."""
     first = reasons[0]
