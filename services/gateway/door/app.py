@@ -84,7 +84,8 @@ def routes(spans: "RequestSpans | None" = None) -> FastAPI:
 
 async def _on_away(request: Request, error: Exception) -> Response:
     log.error("database_does_not_answer", error=type(error).__name__, request_id=request.state.request_id)
-    return await as_page(problem.on_problem)(request, problem.without_database())
+    text = "what is read here stands in a database that does not answer just now; try again"
+    return await as_page(problem.on_problem)(request, problem.unavailable(text))
 
 
 def door(settings: Settings) -> FastAPI:

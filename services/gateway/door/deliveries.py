@@ -16,7 +16,7 @@ from services.gateway.door.audit import Audit, Known
 from services.gateway.door.bodies import ANSWERS
 from services.gateway.door.directory import Directory
 from services.gateway.door.identity import Agency, Identity
-from services.gateway.door.problem import Problem
+from services.gateway.door.problem import Problem, unavailable
 from services.gateway.door.writer import Writer
 from services.gateway.model.delivery_reading import Told
 from services.gateway.model.delivery_rows import REQUESTS
@@ -112,7 +112,7 @@ class Replays:
             await self._writer.write(self._topic, encode(event), key=asked.subject().encode())
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the request; send the same again: it has the same delivery id"
-            raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
+            raise unavailable(text) from None
 
 
 @router.get("/v1/deliveries", responses=_LOOKED)

@@ -24,7 +24,7 @@ from services.gateway.door.audit import Audit
 from services.gateway.door.directory import Directory
 from services.gateway.door.ends import Ends
 from services.gateway.door.identity import Identity
-from services.gateway.door.problem import Problem, refused
+from services.gateway.door.problem import refused, unavailable
 from services.gateway.door.writer import Writer
 from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
@@ -122,7 +122,7 @@ class Edge:
             await self._writer.write(topic, found.canonical, headers=_HEADERS, partition=0)
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the event; send the same again, with the same Idempotency-Key"
-            raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
+            raise unavailable(text) from None
         return Submitted(str(said["id"]), start, taken.release_id, carried(found.trace, taken_as)[3:35])
 
     def check(self, identity: Identity, said: dict[str, Any]) -> Forwarded:
@@ -143,7 +143,7 @@ class Edge:
             end = await self._ends.of(source)
         except KafkaError:
             text = "Kafka does not say just now whether there is such an alert; try again"
-            raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
+            raise unavailable(text) from None
         while time.monotonic() < until and not await self._projector.has_read(source, end):
             await self._projector.changed(0.1)
         return await self._reading.alert(agency, alert_id)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.values import MAX_EVENT_BYTES
-from services.gateway.door.problem import Problem, answer, ending
+from services.gateway.door.problem import Problem, answer, unavailable
 from services.kernel.observe import log
 
 MAX_BODY_BYTES = MAX_EVENT_BYTES + 4096
@@ -73,7 +73,8 @@ class Guard:
         except asyncio.CancelledError:  # the server ends, and has waited for Kafka or the database as long as it may
             if answers:
                 raise
-            await answer(Request(scope), ending())(scope, receive, strict)
+            text = "this door ends, and does not know yet what came of it; say it again with the same id"
+            await answer(Request(scope), unavailable(text, again=1))(scope, receive, strict)
         finally:
             state["afterwards"].close()
             # The route, not the path: no id of a person's choosing is logged.

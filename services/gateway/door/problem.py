@@ -69,16 +69,9 @@ class Problem(Exception):
         self.headers = headers or {}
 
 
-def without_database() -> Problem:
-    """What any route answers while the read model's database restarts, or cannot be reached."""
-    text = "what is read here stands in a database that does not answer just now; try again"
-    return Problem(503, "unavailable", text, headers={"Retry-After": "5"})
-
-
-def ending() -> Problem:
-    """What whoever still waits is answered when the door ends. Said again under its id, nothing counts twice."""
-    text = "this door ends, and does not know yet what came of it; say it again with the same id"
-    return Problem(503, "unavailable", text, headers={"Retry-After": "1"})
+def unavailable(detail: str, again: int = 5) -> Problem:
+    """What cannot be done just now; after so many seconds it may be asked for again."""
+    return Problem(503, "unavailable", detail, headers={"Retry-After": str(again)})
 
 
 def refused(reasons: Sequence[Refused]) -> Problem:

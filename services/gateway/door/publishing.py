@@ -19,7 +19,7 @@ from services.gateway.door.directory import Directory
 from services.gateway.door.identity import Anybody, Identity
 from services.gateway.door.issuers import Issuers
 from services.gateway.door.oidc import Proven, prove
-from services.gateway.door.problem import Problem, refused
+from services.gateway.door.problem import Problem, refused, unavailable
 from services.kernel.connection import Connection
 from services.kernel.credential_log import Token, described, record
 from services.kernel.observe import log
@@ -85,7 +85,7 @@ class Publishing:
                 await self._directory.has_read(offset)
         except (KafkaError, TimeoutError):
             text = "Kafka did not confirm the exchange; get another identity token, and ask again"
-            raise Problem(503, "unavailable", text, headers={"Retry-After": "5"}) from None
+            raise unavailable(text) from None
         kept = self._directory.tokens.issued.get(token.token_id)
         if kept is None or kept.secret_sha256 != said.secret_sha256:
             raise _replayed()
