@@ -61,11 +61,8 @@ class Comparison:
             self.differences.append(f"{len(letters)} dead letters")
 
     def _same(self, what: str, found: list[str], wanted: list[str]) -> None:
-        if found == wanted:
-            return
-        lost, extra = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
-        order = "" if lost or extra else ", out of order"
-        self.differences.append(f"{what}: {lost.total()} lost, {extra.total()} too many{order}")
+        if said := different(what, found, wanted):
+            self.differences.append(said)
 
     async def _receipts(self) -> None:
         account = self._account
@@ -187,3 +184,12 @@ def _told(alerts: list[Json], agency: str, key: str) -> list[Json]:
 
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def different(what: str, found: list[str], wanted: list[str]) -> str:
+    """How what was found differs from what was wanted, in order; empty: not at all."""
+    if found == wanted:
+        return ""
+    lost, extra = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
+    order = "" if lost or extra else ", out of order"
+    return f"{what}: {lost.total()} lost, {extra.total()} too many{order}"

@@ -10,6 +10,7 @@ import time
 from collections import Counter, defaultdict
 from typing import Any
 
+from tests.broker.compare import different
 from tests.broker.deployment import Deployment
 from tests.broker.flow import AGENCIES, LABS
 from tests.chaos.load import ANSWERS, HOOKED, MAILED, POLLS, Load
@@ -49,8 +50,8 @@ class DoorChecker:
         return [f"alerts.{one}" for one in AGENCIES] + [f"receipts.{one}" for one in (*LABS, *AGENCIES)]
 
     def _same(self, what: str, found: list[str], wanted: list[str]) -> None:
-        if different := _different(what, found, wanted):
-            self.differences.append(different)
+        if said := different(what, found, wanted):
+            self.differences.append(said)
 
     async def _at(self, address: str, edges: dict[str, list[Json]], internal: dict[str, list[Json]]) -> list[str]:
         """What one door shows otherwise than the topics say."""
@@ -58,15 +59,15 @@ class DoorChecker:
         for agency in AGENCIES:
             told = edges[f"alerts.{agency}"]
             pages = await self._pages(address, agency, "/v1/alerts", "alerts")
-            found.append(_different(f"alerts of {agency}", _bodies(pages), _bodies(told)))
+            found.append(different(f"alerts of {agency}", _bodies(pages), _bodies(told)))
             latest = {event["data"]["release_id"]: event for event in told}
             windows = (await self._doors.get(address, agency, "/v1/windows")).json().get("windows", [])
             wanted = sorted(_bodies(latest.values()))
-            found.append(_different(f"windows of {agency}", sorted(_bodies(windows)), wanted))
+            found.append(different(f"windows of {agency}", sorted(_bodies(windows)), wanted))
         for agency in (HOOKED, MAILED):
             pages = await self._pages(address, agency, "/v1/deliveries", "deliveries")
             shown = [f"{one['delivery_id']} {one['status']} {one['attempts']}" for one in pages]
-            found.append(_different(f"deliveries of {agency}", sorted(shown), _deliveries(agency, internal)))
+            found.append(different(f"deliveries of {agency}", sorted(shown), _deliveries(agency, internal)))
         for lab in LABS:
             found += await self._releases(address, lab, edges[f"receipts.{lab}"], internal)
         return [one for one in found if one]
@@ -78,7 +79,7 @@ class DoorChecker:
             for url in urls:
                 asked.append(url)
                 kept += [url] if (await self._doors.get(address, who, url)).is_success else []
-        return _different("receipts that a door promised", kept, asked)
+        return different("receipts that a door promised", kept, asked)
 
     async def _releases(
         self, address: str, lab: str, receipts: list[Json], internal: dict[str, list[Json]]
@@ -113,7 +114,7 @@ class DoorChecker:
                 ),
             }
             key = f"{lab}/{said['statement']['reference']}"
-            found += [_different(f"{what} of {key}", _bodies(a), _bodies(b)) for what, (a, b) in parts.items()]
+            found += [different(f"{what} of {key}", _bodies(a), _bodies(b)) for what, (a, b) in parts.items()]
         return found
 
     async def _pages(self, address: str, who: str, path: str, what: str) -> list[Json]:
@@ -152,11 +153,3 @@ def _ids(events: list[Json]) -> list[str]:
 
 def _bodies(events: Any) -> list[str]:
     return [json.dumps(event, sort_keys=True) for event in events]
-
-
-def _different(what: str, found: list[str], wanted: list[str]) -> str:
-    if found == wanted:
-        return ""
-    lost, extra = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
-    many = f"{lost.total()} missing, {extra.total()} that the topics do not hold" if lost or extra else "out of order"
-    return f"{what}: {many}"

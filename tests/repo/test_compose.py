@@ -15,7 +15,7 @@ import yaml
 
 from schemas.topics import SERVICES
 from services.cli.run import ServiceName
-from services.embedded.broker import _PROPERTIES
+from services.embedded.broker import _PROPERTIES, START_BYTES
 from services.embedded.distribution import KAFKA_VERSION
 from services.kernel.link_key import link_key
 from services.kernel.settings import DoorSettings, Settings, load
@@ -190,6 +190,7 @@ def test_prometheus_watches_every_service_at_its_port() -> None:
 def test_kafka_waits_for_room_on_its_disk_and_is_started_then(free: list[int], waits: int, tmp_path: Path) -> None:
     """`df` says one figure after the other, `sleep` takes no time, and the image's program says that it runs."""
     shell, flag, script = ALL["kafka"]["command"]
+    assert f"-ge {START_BYTES >> 10} ]" in script  # as where Herald starts one itself
     (tmp_path / "figures").write_text("".join(f"{kibibytes}\n" for kibibytes in free))
     for name, body in {
         "df": 'echo Filesystem; echo "/dev/x 1 1 $(head -n1 figures) 1% /"; sed -i 1d figures',
