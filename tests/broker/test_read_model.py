@@ -187,6 +187,19 @@ async def test_emptied_under_a_door_that_runs_and_hears_nothing_new_it_is_made_a
         assert await rows(engine) == wanted
 
 
+async def test_of_doors_that_begin_on_an_empty_database_at_the_same_instant_one_makes_the_tables(url: str) -> None:
+    engines = [open_database(Settings(door=DoorSettings(database=url))) for _ in range(4)]
+    try:
+        if url.startswith("postgresql"):  # the SQLite file is new
+            async with engines[0].begin() as database:
+                await database.execute(text("DROP SCHEMA public CASCADE"))
+                await database.execute(text("CREATE SCHEMA public"))
+        await asyncio.gather(*map(migrate, engines))
+        assert set(await rows(engines[0])) == set(METADATA.tables)
+    finally:
+        await asyncio.gather(*(engine.dispose() for engine in engines))
+
+
 async def test_tables_of_a_later_version_are_refused_and_made_anew_for_this_one(engine: AsyncEngine) -> None:
     async with engine.begin() as database:
         await database.execute(text("UPDATE alembic_version SET version_num = '9999'"))

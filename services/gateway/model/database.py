@@ -1,5 +1,7 @@
 """The database behind the read model: SQLite in the data directory, or PostgreSQL by URL."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,15 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.gateway.model.tables import METADATA
 from services.kernel.settings import Settings, SettingsError, kept_in
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(hashtext('herald tables'))"}
+"""Until its transaction ends, whoever else says this waits."""
 
 
 def open_database(settings: Settings) -> AsyncEngine:
@@ -38,7 +42,7 @@ class NewerDatabase(Exception):
 
 async def migrate(engine: AsyncEngine) -> None:
     """Brings the tables to what this version expects. Raises NewerDatabase."""
-    async with engine.begin() as connection:
+    async with _alone(engine) as connection:
         await connection.run_sync(_upgrade)
 
 
@@ -47,7 +51,7 @@ async def rebuild(engine: AsyncEngine) -> None:
     try:
         await migrate(engine)
     except NewerDatabase:
-        async with engine.begin() as connection:
+        async with _alone(engine) as connection:
             await connection.run_sync(_drop)
             await connection.run_sync(_upgrade)
     await empty(engine)
@@ -58,6 +62,14 @@ async def empty(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         for table in METADATA.sorted_tables:
             await connection.execute(table.delete())
+
+
+@asynccontextmanager
+async def _alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that changes tables: of doors that begin at the same instant, only the first has to make them."""
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(_ALONE[connection.dialect.name])
+        yield connection
 
 
 def _stated(settings: Settings) -> str:
