@@ -28,7 +28,7 @@ COPIES = 2
 RECOVERY_SECONDS = 120.0
 SLOW_SECONDS = 8.0
 ENDS_SECONDS = 30.0
-RESTED_SECONDS = 60.0
+RESTED_SECONDS = 90.0
 TRAPPED_SECONDS = 6.0
 """So long an heir has to come to the step at which it dies or stands."""
 

@@ -22,6 +22,7 @@ SMALL: dict[str, Any] = {"copies": 1, "partitions": 2, "per_second": 3.0, "rate"
 """So that it is ready soon, and the last window need not be waited for so long."""
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nothing_is_lost_repeated_late_or_told_to_the_wrong_agency_when_brokers_and_services_fail(
