@@ -1,7 +1,8 @@
 """One run: three brokers, two copies of all else, labs and agencies, faults from a seed, and the check in the end.
 
-`python -m tests.chaos.run --seed 7 --minutes 5` (or `make chaos SEED=7 MINUTES=5`). Exit: 0 nothing found, 1 a finding,
-2 wrong arguments, 3 it could not be run, 130 interrupted.
+`python -m tests.chaos.run --seed 7 --minutes 5`, or `make chaos SEED=7 MINUTES=5`; a hundred short ones from seed 7 on:
+`make chaos SEED=7 MINUTES=0 ARGS="--seeds 100"`. Exit: 0 nothing found, 1 a finding, 2 wrong arguments, 3 one could not
+be run, 130 interrupted.
 """
 
 import argparse
@@ -152,29 +153,42 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description="faults on three brokers")
     parser.add_argument("--seed", type=int, default=1, help="what goes wrong, and when")
+    parser.add_argument("--seeds", type=int, default=1, help="so many runs, each with the next seed")
     parser.add_argument("--minutes", type=float, default=5.0, help="bursts begin until so long after the start")
     parser.add_argument("--only", action="append", choices=KINDS, help="this kind of fault; may be repeated")
-    parser.add_argument("--keep", type=Path, help="a folder for logs and data, which then stay there")
-    parser.add_argument("--json", action="store_true", help="the report as JSON; the schedule goes to stderr")
+    parser.add_argument("--keep", type=Path, help="a folder for logs and data, by seed, which then stay there")
+    parser.add_argument(
+        "--json", action="store_true", help="each report as a line of JSON; the schedule goes to stderr"
+    )
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="herald-chaos-") as temporary:
-        folder: Path = (given.keep or Path(temporary)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
 
-        def say(line: str) -> None:
-            print(line, file=sys.stderr if given.json else sys.stdout, flush=True)
+    def say(line: str) -> None:
+        print(line, file=sys.stderr if given.json else sys.stdout, flush=True)
 
+    failed = []
+    for seed in range(given.seed, given.seed + given.seeds):
         try:
-            kinds = tuple(given.only) if given.only else KINDS
-            outcome = asyncio.run(chaos(given.seed, given.minutes * 60, folder, say, kinds=kinds))
+            outcome = _run(seed, given, say)
         except KeyboardInterrupt:
             print("interrupted; everything that it started has ended", file=sys.stderr)
             return 130
         except Exception as error:
-            print(f"the run could not be made: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"seed {seed} could not be run: {type(error).__name__}: {error}", file=sys.stderr)
             return 3
-        print(json.dumps(asdict(outcome)) if given.json else "\n".join(outcome.lines()))
-        return 1 if outcome.findings else 0
+        failed += [str(seed)] if outcome.findings else []
+        print(json.dumps(asdict(outcome)) if given.json else "\n".join(outcome.lines()), flush=True)
+    if given.seeds > 1:
+        found = f"findings with {', '.join(failed)}" if failed else "nothing found"
+        say(f"{given.seeds} seeds, {found}")
+    return 1 if failed else 0
+
+
+def _run(seed: int, given: argparse.Namespace, say: Callable[[str], None]) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="herald-chaos-") as temporary:
+        folder = (given.keep / f"seed-{seed}" if given.keep else Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        kinds = tuple(given.only) if given.only else KINDS
+        return asyncio.run(chaos(seed, given.minutes * 60, folder, say, kinds=kinds))
 
 
 if __name__ == "__main__":
