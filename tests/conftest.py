@@ -1,6 +1,7 @@
 """What holds for all tests: a property has no time to keep, and who counts seconds has the machine to itself."""
 
 import fcntl
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from hypothesis import settings
 
 settings.register_profile("herald", deadline=None)  # how long an example takes is the machine's affair
 settings.load_profile("herald")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell's background job ignores Ctrl-C, and so would all that it starts: tests send it to some of that."""
 
 ROOM = Path(__file__)
 ENTRANCE = ROOM.with_name("__init__.py")
