@@ -1,5 +1,6 @@
 """A dead letter's headers, and where it stands: what `dead-letters` holds and what `replays` gives back."""
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,16 @@ class Letter:
     def place(self) -> str:
         """The record's own place, as a shard remembers it."""
         return place(self.topic, self.offset)
+
+
+def letter_headers(service: str, reason: str, error: Exception) -> Headers:
+    """The headers that say whose dead letter it is, and why."""
+    return (
+        ("herald-reason", reason.encode()),
+        ("herald-service", service.encode()),
+        ("herald-detail", f"{type(error).__name__}: {error}"[:1000].encode(errors="replace")),
+        ("herald-trace", "".join(traceback.format_exception(error))[-8000:].encode(errors="replace")),
+    )
 
 
 def place(topic: str, offset: int) -> str:

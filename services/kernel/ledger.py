@@ -4,117 +4,28 @@ Deciding is pure, so a draft can be thrown away and put together again: the same
 """
 
 import json
-import traceback
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
 from schemas.command import Command, EffectDone, Received, RegistryChanged, State, Taken, Timer, TimerDue
 from schemas.dead_letter import DeadLettered
-from schemas.envelope import CONTENT_TYPE, Data, Event, Stamped, derived_id, encode, reader
+from schemas.envelope import derived_id, reader
 from schemas.receipt import Coordinates
 from schemas.registry import Registry
-from schemas.topics import TOPICS
-from services.kernel.dead_letter import MOST_BURIED, REPLAYS_TOPIC, Headers, Letter, healed, place
+from services.kernel.dead_letter import MOST_BURIED, REPLAYS_TOPIC, Headers, Letter, healed, letter_headers, place
+from services.kernel.draft import CONTENT, Decided, Draft, Output, Told, kept, written
 from services.kernel.inbox import Item
 from services.kernel.origin import Origin, origin_of
 from services.kernel.service import Service
 from services.kernel.state import POSITIONS, Restored, Sweep
 from services.kernel.states import StateBroken
-from services.kernel.summary import HEADER, NOTHING, Summaries, Summary
+from services.kernel.summary import HEADER, NOTHING, Summaries
 from services.kernel.timers import Timers
 
 REGISTRY_TOPIC = "registry-versions"
-MAX_OUTPUTS = 4000
-MAX_OUTPUT_BYTES = 4 * 1024 * 1024
-MAX_SWEPT = 200
-"""Keys that one transaction decides a registry version for: all of them at once would stop the loop, and heartbeats."""
-
-_LIMITS = {topic.name: topic.max_bytes for topic in TOPICS}
-_SINGLE = {topic.name for topic in TOPICS if topic.single}
-_KEYS = {topic.name: topic.key for topic in TOPICS}
-_OVERHEAD = 4096  # of a record batch, and of headers
-_CONTENT_TYPE: Headers = (("content-type", CONTENT_TYPE.encode()),)
-
-
-class OutputTooLarge(Exception):
-    """What was decided does not fit into its topic."""
-
-
-@cache
-def family(topic: str) -> str:
-    """The catalogue's name of a topic: `alerts.cisa` → `alerts.{agency}`."""
-    if topic in _LIMITS:
-        return topic
-    prefix = topic.partition(".")[0] + "."
-    return next(name for name in _LIMITS if name.startswith(prefix) and "{" in name)
-
-
-class Output(NamedTuple):
-    """One record to be written. `partition` None: by key, or the only one."""
-
-    topic: str
-    key: bytes
-    value: bytes | None
-    partition: int | None = None
-    headers: Headers = ()
-
-
-@cache
-def _rules(topic: str) -> tuple[int, bool, str]:
-    """How large a record may be, whether the topic has one partition, and what it is keyed by."""
-    name = family(topic)
-    return _LIMITS[name], name in _SINGLE, _KEYS[name]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An event, and the `traceparent` that it continues; `sent` is that of the record at hand, if that is another."""
-
-    event: Stamped | Event[Any]
-    topics: tuple[str, ...]
-    continues: str | None
-    sent: str | None
-
-
-class Decided(NamedTuple):
-    """One event in the draft, with what is counted of it. `cause`: of what it followed from, with all that did."""
-
-    data: Data
-    cause: str
-    origin: Origin | None
-    trace_id: str | None
-
-
-@dataclass(slots=True)
-class Draft:
-    """What one transaction will write, and what it will change."""
-
-    outputs: list[Output] = field(default_factory=list)
-    size: int = 0
-    states: dict[str, State | None] = field(default_factory=dict)
-    summaries: dict[str, Summary] = field(default_factory=dict)
-    items: list[Item] = field(default_factory=list)
-    timers: int = 0
-    swept: int = 0
-    events: list[Decided] = field(default_factory=list)
-    dead_letters: list[dict[str, str]] = field(default_factory=list)
-    lateness: list[float] = field(default_factory=list)
-    replays: list[str] = field(default_factory=list)
-    effects: list[str] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-
-    @property
-    def full(self) -> bool:
-        """Whether it should be committed before more is taken."""
-        return len(self.outputs) >= MAX_OUTPUTS or self.size >= MAX_OUTPUT_BYTES or self.swept >= MAX_SWEPT
-
-    def __bool__(self) -> bool:
-        return bool(self.items or self.timers or self.swept or self.outputs or self.effects)
 
 
 class Ledger:
@@ -290,9 +201,7 @@ class Ledger:
                 continue
             value, header = state.encoded(), self._summaries.header(summary)
             headers = ((HEADER, header),) if header is not None else ()
-            if len(value) + len(header or b"") + _OVERHEAD > _LIMITS["state.{service}"]:
-                raise OutputTooLarge(f"the state of {key} is too large for {topic}")
-            records.append(Output(topic, key.encode(), value, self.partition, headers))
+            records.append(kept(topic, key, value, headers, self.partition))
         records.append(Output(topic, POSITIONS, self._drafted.model_dump_json().encode(), self.partition))
         return records
 
@@ -326,7 +235,7 @@ class Ledger:
         outputs: list[Output] = []
         events: list[Decided] = []
         origin = self._origin(command, item, timer)
-        headers = _CONTENT_TYPE if origin is None else (*_CONTENT_TYPE, origin.header())
+        headers = CONTENT if origin is None else (*CONTENT, origin.header())
         letters: list[DeadLettered] = []
         told: list[Told] = []
         for ordinal, event in enumerate(emitted):
@@ -338,7 +247,8 @@ class Ledger:
                 stamped = event.stamped(
                     cause=cause, ordinal=ordinal, source=self.service.source, time=now, continues=continues
                 )
-                outputs += self._written(stamped, topics, key, headers)
+                own = self.service.keyed_by if stamped.subject == key else None
+                outputs += written(stamped, topics, headers, own, self.partition)
                 trace_id = stamped.traceparent[3:35] if stamped.traceparent else None
                 events.append(Decided(stamped.data, cause, origin, trace_id))
                 if self._traced:
@@ -368,33 +278,10 @@ class Ledger:
             return Origin("statement", command.appended_at)
         return origin_of(item.headers) if item is not None else None
 
-    def _written(
-        self, stamped: Stamped | Event[Any], topics: tuple[str, ...], decided: str, headers: Headers
-    ) -> list[Output]:
-        value, key = encode(stamped), (stamped.subject or "").encode()
-        outputs = []
-        for topic in topics:
-            most, is_single, keyed_by = _rules(topic)
-            if len(value) + _OVERHEAD > most:
-                raise OutputTooLarge(f"{stamped.type} of {len(value)} bytes is too large for {topic}")
-            if is_single:
-                outputs.append(Output(topic, key, value, None, _CONTENT_TYPE))
-                continue
-            # What is keyed otherwise than the service, or speaks of another key, may belong to another shard.
-            own = keyed_by == self.service.keyed_by and stamped.subject == decided
-            outputs.append(Output(topic, key, value, self.partition if own else None, headers))
-        return outputs
-
     def _bury(self, key: bytes, value: bytes | None, reason: str, error: Exception, where: Headers) -> None:
         if isinstance(error, StateBroken):
             raise error  # whatever is at hand is not at fault, and may be decided once the state is mended
-        headers: Headers = (
-            ("herald-reason", reason.encode()),
-            ("herald-service", self.service.name.encode()),
-            ("herald-detail", f"{type(error).__name__}: {error}"[:1000].encode(errors="replace")),
-            ("herald-trace", "".join(traceback.format_exception(error))[-8000:].encode(errors="replace")),
-            *where,
-        )
+        headers = (*letter_headers(self.service.name, reason, error), *where)
         self.draft.outputs.append(Output("dead-letters", key, value, self.partition, headers))
         where_it_stood = {name.removeprefix("herald-"): value.decode() for name, value in where}
         about = "release_id" if self.service.keyed_by == "release id" else "key"

@@ -7,11 +7,12 @@ from functools import partial
 from schemas.receipt import ReceiptRefused
 from services.kernel import catalogue
 from services.kernel.clock import Clock
+from services.kernel.draft import Draft
 from services.kernel.first_look import FIRST_LOOK
 from services.kernel.gauges import Part, StateGauges
 from services.kernel.inbox import Inbox
 from services.kernel.lag import Lag
-from services.kernel.ledger import Draft, Ledger
+from services.kernel.ledger import Ledger
 from services.kernel.observe import log
 from services.kernel.service import Committed, Service, exemplar
 

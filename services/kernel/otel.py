@@ -17,7 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 
 from schemas.command import Effect
 from schemas.trace import is_sampled
-from services.kernel.ledger import Told
+from services.kernel.draft import Told
 from services.kernel.span_encoding import Encoder, Row, Shape
 from services.kernel.span_outbox import Limits, Outbox
 from services.kernel.span_resource import resource_of

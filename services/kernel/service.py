@@ -12,7 +12,7 @@ from services.kernel.gauges import Parts
 from services.kernel.settings import Settings
 
 if TYPE_CHECKING:
-    from services.kernel.ledger import Decided
+    from services.kernel.draft import Decided
 
 
 class Performer(Protocol):

@@ -15,10 +15,11 @@ from aiokafka import TopicPartition
 from services.kernel.clock import Clock
 from services.kernel.collecting import uncollected
 from services.kernel.connection import Connection
+from services.kernel.draft import OutputTooLarge
 from services.kernel.effects import Effects, Outside
 from services.kernel.horizon import Horizon, LogEnds, Source
 from services.kernel.inbox import Inbox, Item
-from services.kernel.ledger import REGISTRY_TOPIC, Ledger, OutputTooLarge
+from services.kernel.ledger import REGISTRY_TOPIC, Ledger
 from services.kernel.measures import Measures
 from services.kernel.observe import log
 from services.kernel.registry import LiveRegistry

@@ -9,7 +9,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.kernel.connection import Connection
-from services.kernel.ledger import Output, OutputTooLarge
+from services.kernel.draft import Output, OutputTooLarge
 from services.kernel.observe import log
 
 METADATA_SECONDS = 5.0

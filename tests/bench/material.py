@@ -10,8 +10,9 @@ from schemas.registry import Registry
 from schemas.values import rfc3339
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
 from services.gateway.app import SERVICE as GATEWAY
+from services.kernel.draft import Output
 from services.kernel.inbox import Item
-from services.kernel.ledger import Ledger, Output
+from services.kernel.ledger import Ledger
 from services.kernel.service import Service
 from services.kernel.state import Restored
 from services.windows.app import SERVICE as WINDOWS

@@ -9,8 +9,9 @@ from aiokafka import TopicPartition
 
 from services.kernel.collecting import collect_less_often, uncollected
 from services.kernel.connection import Connection
+from services.kernel.draft import Output
 from services.kernel.gauges import StateGauges
-from services.kernel.ledger import Ledger, Output
+from services.kernel.ledger import Ledger
 from services.kernel.state import restore
 from services.windows.app import SERVICE
 from services.windows.state import WindowState

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.embedded.lifeline import tied
-from services.kernel.ledger import Output
+from services.kernel.draft import Output
 from tests.bench import material, usage
 from tests.bench.bounds import HERALD, IDIOM, RAW
 from tests.broker.deployment import Deployment

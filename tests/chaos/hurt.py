@@ -28,7 +28,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.command import Command, TimerDue
 from schemas.envelope import Emitted
 from services.deliveries.perform import Courier
-from services.kernel import ledger, shard
+from services.kernel import draft, shard
 from services.kernel.clock import SystemClock
 from services.kernel.ledger import Ledger
 from services.kernel.process import main
@@ -152,5 +152,5 @@ if __name__ == "__main__":
         wrong = SteppedClock(Path(stepped))
         SystemClock.now = lambda clock: clock.at(wrong.milliseconds())  # type: ignore[assignment,method-assign]
     if most := os.environ.get("HERALD_TEST_MAX_OUTPUTS"):
-        ledger.MAX_OUTPUTS = int(most)
+        draft.MAX_OUTPUTS = int(most)
     main(hurt)

@@ -6,7 +6,7 @@ import signal
 
 from services.embedded.broker import Broker
 from services.kernel.connection import Connection
-from services.kernel.ledger import Output
+from services.kernel.draft import Output
 from services.kernel.provision import provision
 from services.kernel.settings import KafkaSettings
 from services.kernel.transaction import Transactions

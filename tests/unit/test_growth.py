@@ -10,8 +10,9 @@ import pytest
 from schemas.command import Command, RegistryChanged, State, Timer
 from schemas.envelope import encode
 from services.kernel.collecting import uncollected
+from services.kernel.draft import MAX_SWEPT
 from services.kernel.inbox import Item
-from services.kernel.ledger import MAX_SWEPT, REGISTRY_TOPIC, Ledger
+from services.kernel.ledger import REGISTRY_TOPIC, Ledger
 from services.kernel.service import Service
 from services.kernel.state import Positions, Restored
 from services.notifier.app import SERVICE as NOTIFIER

@@ -14,8 +14,9 @@ from schemas.topics import TOPICS
 from services.gateway.app import SERVICE as GATEWAY
 from services.kernel.assignment import assignor, shard_of_edge
 from services.kernel.clock import SystemClock
+from services.kernel.draft import family
 from services.kernel.inbox import MAX_RECORDS, Inbox, Item
-from services.kernel.ledger import Ledger, family
+from services.kernel.ledger import Ledger
 from services.kernel.service import Service
 from services.kernel.settings import ClockSettings, SettingsError, load
 from services.kernel.state import Restored

@@ -14,8 +14,9 @@ from services.acknowledgements.app import SERVICE as ACKNOWLEDGEMENTS
 from services.announcements.app import SERVICE as ANNOUNCEMENTS
 from services.deliveries.app import SERVICE as DELIVERIES
 from services.gateway.app import SERVICE as GATEWAY
+from services.kernel.draft import Output
 from services.kernel.gauges import Part
-from services.kernel.ledger import Ledger, Output
+from services.kernel.ledger import Ledger
 from services.kernel.service import Service
 from services.kernel.state import Restored
 from services.kernel.states import StateBroken, States
