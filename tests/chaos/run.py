@@ -26,9 +26,10 @@ from tests.broker.flow import AGENCIES, LABS
 from tests.broker.receivers import SECRET, hooks, mails
 from tests.chaos.checker import Checker, Times
 from tests.chaos.cluster import Cluster
+from tests.chaos.copies import COPIES
 from tests.chaos.database import Database
 from tests.chaos.door_checker import DoorChecker
-from tests.chaos.faults import COPIES, Faults
+from tests.chaos.faults import Faults
 from tests.chaos.load import Load, registered
 from tests.chaos.schedule import KINDS, bursts
 from tests.chaos.watching import EVERY, false_alarms, succeeded
@@ -103,7 +104,7 @@ async def chaos(
                 await deployment.prepare(registered(1, hooked, mailed))
                 for one in (*LABS, *AGENCIES):
                     load.doors.tokens[one] = await issue(deployment.connection, one, "a run", DAY, datetime.now(UTC))
-                faults.start(copies)
+                faults.copies.start(copies)
                 await faults.recovered()
                 load.start()
                 times.troubled.append((began.timestamp(), time.time()))
@@ -128,7 +129,7 @@ async def chaos(
                 outcome.findings = faults.findings + checker.differences + behind.differences
                 outcome.findings += false_alarms(deployment.processes, times.troubled)
                 outcome.findings += [f"herald audit: {one.line}" for one in report.differences]
-                outcome.faults, outcome.ended = dict(faults.done), dict(faults.ended)
+                outcome.faults, outcome.ended = dict(faults.done), dict(faults.copies.ended)
                 outcome.statements, outcome.said_again = load.statements, load.again
                 outcome.door_answers = dict(sorted(load.doors.statuses.items()))
                 outcome.watchdog_rounds = succeeded(deployment.processes)
