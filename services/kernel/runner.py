@@ -19,6 +19,7 @@ from services.kernel.dead_letter import REPLAYS_TOPIC
 from services.kernel.effects import Outside
 from services.kernel.health import HealthServer
 from services.kernel.inbox import Item
+from services.kernel.letting_go import let_go
 from services.kernel.observe import log
 from services.kernel.provision import state_lost
 from services.kernel.registry import LiveRegistry
@@ -199,8 +200,9 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if hasattr(self, "_probe"):
-            await self._probe.stop()
+        # FastStream stops it too, later, and without a bound.
+        clients = [self._consumer, getattr(self, "_probe", None)]
+        await asyncio.gather(*(let_go(client) for client in clients if client is not None))
         if self._outside is not None:
             await self._outside.performer.close()
         if self._spans is not None:

@@ -4,16 +4,15 @@ import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.kernel.connection import Connection
 from services.kernel.draft import Output, OutputTooLarge
-from services.kernel.observe import log
+from services.kernel.letting_go import let_go
 
 METADATA_SECONDS = 5.0
-STOP_SECONDS = 3.0
 
 
 class TopicMissing(Exception):
@@ -38,21 +37,7 @@ class Transactions:
 
     async def stop(self) -> None:
         """Lets go of the producer, bounded in time; what it had open is aborted by the next owner."""
-        try:
-            await asyncio.wait_for(self._producer.stop(), STOP_SECONDS)
-        except (KafkaError, TimeoutError) as error:
-            log.warning("producer_left_behind", error=repr(error))
-            await self._drop()
-
-    async def _drop(self) -> None:
-        """Ends what a producer that could not stop has left: it would go on sending, and keep its connections."""
-        sender = self._producer._sender
-        if sender is not None and sender.sender_task is not None:
-            sender.sender_task.cancel()
-        try:
-            await asyncio.wait_for(self._producer.client.close(), STOP_SECONDS)
-        except (KafkaError, TimeoutError) as error:
-            log.warning("connections_left_behind", error=repr(error))
+        await let_go(self._producer)
 
     async def write(self, outputs: list[Output]) -> dict[str, int]:
         """Writes and commits. Returns when each topic has taken what was written to it, in the log's milliseconds.

@@ -1,5 +1,6 @@
 """The watchdog's way to Kafka: its own topics, and the group by which one of several is on duty."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from schemas.receipt import ReceiptAccepted, ReceiptRefused, ReceiptUnchanged
 from schemas.registry import Registry
 from schemas.watchdog import AGENCY, LAB
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 from services.kernel.observe import log
 from services.kernel.registry_log import in_force
 from services.watchdog.decide import written
@@ -57,8 +59,7 @@ class Wire(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Disconnects, and leaves the group."""
-        await self._consumer.stop()
-        await self._producer.stop()
+        await asyncio.gather(let_go(self._consumer), let_go(self._producer))
 
     async def entered(self) -> bool:
         """Joins the group once all topics are there: where the registry has no watchdog yet, they are not."""

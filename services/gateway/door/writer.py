@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaError
 
 from services.gateway.door.within import Within
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 from services.kernel.observe import log
 
 SECONDS = 10.0
@@ -36,9 +37,9 @@ class Writer:
         await self._current()
 
     async def stop(self) -> None:
-        """Sends what is still to be sent, and disconnects."""
+        """Sends what is still to be sent, and disconnects; bounded in time."""
         if self._producer is not None:
-            await self._producer.stop()
+            await let_go(self._producer)
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def write(self, topic: str, value: bytes, **more: Any) -> None:
@@ -50,7 +51,7 @@ class Writer:
         except KafkaError as error:
             if self._producer is producer:
                 log.warning("producer_replaced", error=repr(error))
-                ending = asyncio.create_task(producer.stop())
+                ending = asyncio.create_task(let_go(producer))
                 self._producer = None
                 self._ending.add(ending)
                 ending.add_done_callback(self._ended)
@@ -63,7 +64,7 @@ class Writer:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    await let_go(producer)
                     raise
                 self._producer = producer
             return self._producer
