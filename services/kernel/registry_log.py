@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 
 from schemas.envelope import derived_id, encode, reader
 from schemas.registry import Registry
@@ -71,7 +71,7 @@ async def publish(connection: Connection, registry: Registry, now: datetime) -> 
         for future in sent:
             await future
         await producer.commit_transaction()
-    except ProducerFenced:
+    except (ProducerFenced, IllegalOperation):  # the latter where that is known before anything was sent
         raise RegistryConflict("another `registry apply` overtook this one: look at it, and apply again") from None
     except KafkaError as error:
         raise RegistryConflict(f"the registry was not written: {error!r}") from error
