@@ -19,7 +19,9 @@ SECONDS = 25
 """Kubernetes and Compose, as Herald is deployed there, wait for 30."""
 
 
-@pytest.mark.parametrize("how", [signal.SIGSTOP, pytest.param(signal.SIGKILL, marks=long_run)], ids=["frozen", "killed"])
+@pytest.mark.parametrize(
+    "how", [signal.SIGSTOP, pytest.param(signal.SIGKILL, marks=long_run)], ids=["frozen", "killed"]
+)
 async def test_every_process_that_is_told_to_end_while_kafka_is_away_ends_in_time_and_without_a_failure(
     how: signal.Signals, own_broker: Broker, tmp_path: Path
 ) -> None:
