@@ -15,15 +15,11 @@ STOP_SECONDS = 3.0
 
 async def let_go(client: Any) -> None:
     """Sends what is still to be sent, leaves the group and disconnects; what takes too long is left undone."""
-    stopping = asyncio.create_task(client.stop())
-    try:
-        done, _ = await asyncio.wait([stopping], timeout=STOP_SECONDS)
-    finally:
-        stopping.cancel()
-    # A consumer whose fetches wait to be tried again ends as if it had been cancelled, and leaves its connections.
-    if not done or stopping.cancelled() or stopping.exception() is not None:
-        why = "takes too long" if not done else "cancelled" if stopping.cancelled() else repr(stopping.exception())
-        log.warning("left_behind", client=type(client).__name__, error=why)
+    # Gathered, for a consumer whose fetches wait to be tried again ends as if it had been cancelled.
+    stopping = asyncio.wait_for(client.stop(), STOP_SECONDS)
+    failure = (await asyncio.gather(stopping, return_exceptions=True))[0]
+    if failure is not None:
+        log.warning("left_behind", client=type(client).__name__, error=repr(failure))
         await _drop(client)
 
 

@@ -8,13 +8,9 @@ from collections.abc import Callable
 from schemas.topics import SERVICES
 from tests.broker.deployment import Deployment
 from tests.chaos.cluster import Cluster, Node
-from tests.chaos.schedule import Fault
+from tests.chaos.schedule import SLOW_SECONDS, SOON_SECONDS, Fault
 
 RECOVERY_SECONDS = 120.0
-SLOW_SECONDS = 8.0
-SOON_SECONDS = 3.0
-"""Between the death of a broker and its return."""
-
 LEFT_BYTES = 3000
 """On a disk that runs full: the last record that finds room may be a part of one."""
 

@@ -12,14 +12,10 @@ from schemas.topics import SERVICES
 from services.embedded.ports import LOOPBACK, free
 from tests.broker.deployment import Deployment, Process
 from tests.chaos.load import Load
-from tests.chaos.schedule import Fault
+from tests.chaos.schedule import SLOW_SECONDS, SOON_SECONDS, Fault
 from tests.chaos.watching import CLOCK
 
 COPIES = 2
-SLOW_SECONDS = 8.0
-SOON_SECONDS = 3.0
-"""Between the start of a storm's extra copy and its end."""
-
 ENDS_SECONDS = 30.0
 TRAPPED_SECONDS = 6.0
 """So long an heir has to come to the step at which it dies or stands."""

@@ -79,11 +79,11 @@ class Faults:
     async def _strike(self, fault: Fault) -> None:
         await asyncio.sleep(fault.after)
         self._say(f"  {fault}")
-        self.done[fault.kind] += 1
         if fault.kind in KAFKA:
-            if not await self.brokers.strike(fault):
-                self.done[fault.kind] -= 1
+            struck = await self.brokers.strike(fault)
+            self.done[fault.kind] += struck
             return
+        self.done[fault.kind] += 1
         match fault.kind:
             case "change the registry":
                 await self._change()

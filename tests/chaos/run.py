@@ -176,7 +176,8 @@ def main() -> int:
         except Exception as error:
             print(f"seed {seed} could not be run: {type(error).__name__}: {error}", file=sys.stderr)
             return 3
-        failed += [str(seed)] if outcome.findings else []
+        if outcome.findings:
+            failed.append(str(seed))
         print(json.dumps(asdict(outcome)) if given.json else "\n".join(outcome.lines()), flush=True)
     if given.seeds > 1:
         found = f"findings with {', '.join(failed)}" if failed else "nothing found"

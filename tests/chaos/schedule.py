@@ -55,6 +55,12 @@ AROUND = (
 
 KINDS = KAFKA + HERALD + AROUND
 LONGEST_WAIT = 4.0
+SLOW_SECONDS = 8.0
+"""So long a network or a disk is slow, and a clock wrong."""
+
+SOON_SECONDS = 3.0
+"""Between the death of a broker and its return, and between the start of a storm's extra copy and its end."""
+
 QUIET_SECONDS = (8.0, 12.0)
 FROZEN_SECONDS = (3.0, 8.0, 13.0)
 """Shorter than, past a session's timeout (6), past a transaction's (10)."""

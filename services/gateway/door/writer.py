@@ -54,7 +54,7 @@ class Writer:
                 ending = asyncio.create_task(let_go(producer))
                 self._producer = None
                 self._ending.add(ending)
-                ending.add_done_callback(self._ended)
+                ending.add_done_callback(self._ending.discard)
             raise
 
     async def _current(self) -> Any:
@@ -68,8 +68,3 @@ class Writer:
                     raise
                 self._producer = producer
             return self._producer
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._ending.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.warning("producer_ended_badly", error=repr(task.exception()))
