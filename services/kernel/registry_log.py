@@ -54,7 +54,9 @@ async def in_force(connection: Connection) -> Registry:
 
 
 async def publish(connection: Connection, registry: Registry, now: datetime) -> None:
-    """Adds a version. Raises RegistryConflict when its number is not the next one any more."""
+    """Adds a version, which whoever reads next finds. Raises RegistryConflict when its number is not the next one any
+    more, and KafkaError when Kafka took it but is gone before it shows it.
+    """
     prefix = connection.settings.topic_prefix
     producer = connection.producer(transactional_id=f"{prefix}registry")
     await producer.start()  # from here another one's transaction is fenced
@@ -77,3 +79,6 @@ async def publish(connection: Connection, registry: Registry, now: datetime) -> 
         raise RegistryConflict(f"the registry was not written: {error!r}") from error
     finally:
         await producer.stop()
+    # Kafka answers a commit before it writes the markers that show it: 0.1 s before, for the first one of a broker.
+    while (await in_force(connection)).version < registry.version:
+        continue

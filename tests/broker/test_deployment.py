@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiokafka import TopicPartition
 
 from schemas.registry import Agency, Registry
+from services.embedded.broker import Broker
 from services.kernel import provision as provisioning
 from services.kernel.clock import SystemClock
 from services.kernel.provision import ProvisionError, provision
@@ -148,6 +150,22 @@ async def test_a_lab_that_is_added_is_heard_within_ten_seconds_while_others_go_o
 
 async def test_before_anything_is_applied_the_registry_in_force_is_an_empty_one(kafka: str, tmp_path: Path) -> None:
     assert await in_force(Deployment(kafka, "unapplied.", tmp_path).connection) == Registry()
+
+
+async def test_what_was_applied_is_seen_by_whoever_reads_next_also_on_a_broker_that_never_committed_before(
+    tmp_path: Path,
+) -> None:
+    broker = Broker(tmp_path)  # one of its own: the markers of its first commit come 40 ms after the answer to it
+    try:
+        fresh = Deployment(broker.start(print, owned=True).bootstrap_servers, "fresh.", tmp_path)
+        await provision(fresh.connection, 1, registry())
+        source = TopicPartition(fresh.connection.topic("registry-versions"), 0)
+        async with fresh.connection.consumer() as reader:
+            assert (await reader.end_offsets([source]))[source] == 0  # connected: that would take longer than 40 ms
+            await publish(fresh.connection, registry(), SystemClock().now())
+            assert (await reader.end_offsets([source]))[source] == 2  # the version, and its marker
+    finally:
+        broker.stop()
 
 
 async def test_two_registries_at_once_cannot_both_become_the_next_version(deployment: Deployment) -> None:
