@@ -8,7 +8,7 @@ import pytest
 
 from services.embedded.ports import LOOPBACK
 from tests.chaos.cluster import Cluster
-from tests.chaos.run import chaos
+from tests.chaos.run import TEN_HOURS_A_SECOND, chaos
 from tests.chaos.schedule import AROUND
 from tests.scale import LONG, long_run
 
@@ -16,7 +16,6 @@ SEEDS = [4, 5, 6] if LONG else [990]
 """990: the first four of `ONCE` in its first burst, in which one door is killed too, and the other frozen."""
 
 MINUTES = 4 if LONG else 0
-TEN_HOURS_A_SECOND = 36_000
 ONCE = ("a leader alone", "kill a service", "change the registry", "mail is refused", *AROUND)
 SMALL: dict[str, Any] = {"copies": 1, "partitions": 2, "per_second": 3.0, "rate": TEN_HOURS_A_SECOND, "kinds": ONCE}
 """So that it is ready soon, and the last window need not be waited for so long."""
