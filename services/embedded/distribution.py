@@ -33,20 +33,14 @@ TOLD_EVERY_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What a broker is started from. `archive` is where Java may keep its class data archive; None: nowhere."""
+    """What a broker is started from."""
 
     java: Path
     classpath: str
-    archive: Path | None = None
 
-    def command(self, heap_mb: int = 512, *, makes_archive: bool = True) -> list[str]:
-        """How Java is begun, up to the class to run. One that makes no archive uses the one that is there."""
-        options = [f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-        if self.archive is not None and makes_archive:
-            options.append("-XX:+AutoCreateSharedArchive")
-        if self.archive is not None and (makes_archive or self.archive.exists()):
-            options.append(f"-XX:SharedArchiveFile={self.archive}")
-        return [str(self.java), *options, "-cp", self.classpath]
+    def command(self, heap_mb: int = 512) -> list[str]:
+        """How Java is begun, up to the class to run; with options that a Java 17 knows too."""
+        return [str(self.java), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self.classpath]
 
 
 def kafka_uuid() -> str:
@@ -69,7 +63,7 @@ def locate(progress: Progress) -> Distribution:
         return Distribution(_java(), f"{libs}/*")
     folder = cache_folder()
     _ensure(folder, progress)
-    return Distribution(_java(), f"{folder / 'jars'}/*", folder / "classes.jsa")
+    return Distribution(_java(), f"{folder / 'jars'}/*")
 
 
 def _java() -> Path:

@@ -237,3 +237,15 @@ def test_herald_up_restarts_what_dies_refuses_a_second_and_leaves_nothing_behind
     assert all(gone(pid) for pid in [*pids.values(), running.pid])
     assert not is_listening(running.port)
     assert targets(tmp_path)  # they are missing, and Prometheus says so
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="no Java is installed here")
+def test_a_java_that_is_installed_here_runs_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = Path(shutil.which("java") or "").resolve()
+    monkeypatch.setenv("JAVA_HOME", str(installed.parents[1]))
+    assert locate(print).java.resolve() == installed
+    broker = Broker(tmp_path)
+    try:
+        assert broker.start(print, owned=True) == broker.status()
+    finally:
+        broker.stop()

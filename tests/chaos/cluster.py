@@ -90,7 +90,7 @@ class Node:
 
     def launch(self, distribution: Distribution) -> None:
         """Starts the process, tied to this thread's life; it is ready later."""
-        java = [*distribution.command(320, makes_archive=False), "kafka.Kafka", str(self.folder / "server.properties")]
+        java = [*distribution.command(320), "kafka.Kafka", str(self.folder / "server.properties")]
         env = os.environ | (self.disk.env if self.disk else {})
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
@@ -269,7 +269,7 @@ class Cluster:
         first = self.nodes[NODES[0]]
         shutil.rmtree(first.folder / "metadata")
         shutil.rmtree(first.folder / "logs")
-        java = [*self._distribution.command(320, makes_archive=False), "kafka.tools.StorageTool", "format"]
+        java = [*self._distribution.command(320), "kafka.tools.StorageTool", "format"]
         java += ["-t", cluster, "-c", str(first.folder / "server.properties")]
         done = subprocess.run(java, capture_output=True, text=True, check=False, env=os.environ)
         assert done.returncode == 0, done.stdout + done.stderr
