@@ -11,6 +11,7 @@ from schemas.envelope import encode
 from services.cli import session
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 from services.kernel.provision import ensure
 
 SECONDS = 15.0
@@ -46,5 +47,5 @@ async def audited(
             "write there?"
         ) from None
     finally:
-        await producer.stop()
+        await let_go(producer)
     return int(sent.offset)

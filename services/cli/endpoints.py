@@ -11,6 +11,7 @@ import typer
 from schemas.envelope import Data, encode
 from schemas.registry import Registry
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 from services.kernel.settings import SettingsError
 
 TOPIC, OUTCOMES = "deliveries", "delivery-outcomes"
@@ -30,7 +31,7 @@ async def ask(connection: Connection, asked: Sequence[Data], now: datetime) -> N
         for key, event in events:
             await producer.send_and_wait(connection.topic(TOPIC), encode(event), key=key.encode())
     finally:
-        await producer.stop()
+        await let_go(producer)
 
 
 def chosen(registry: Registry, target: str, *, one: bool = False) -> list[tuple[str, str]]:

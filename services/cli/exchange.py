@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from services.cli import session
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 
 ACCEPTED, REFUSED, NO_ANSWER = 0, 3, 4
 
@@ -64,7 +65,7 @@ async def _exchange(
                 return found
         raise TimeoutError
     finally:
-        await asyncio.gather(consumer.stop(), producer.stop(), return_exceptions=True)
+        await asyncio.gather(let_go(consumer), let_go(producer))
 
 
 def tell(outcome: Outcome, as_json: bool, about: str, *, strict: bool = False) -> int:

@@ -10,6 +10,7 @@ import traceback
 from importlib.metadata import version
 from typing import Annotated
 
+import structlog
 import typer
 
 from services.cli import (
@@ -94,6 +95,8 @@ def main() -> None:
     """Runs the command line; whatever goes wrong is one line and a documented exit code."""
     # The Kafka client logs each retry of its own; what comes of it is said where it is handled.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # And what services log is not for whoever runs a command; `herald run` and `herald up` say what they show.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         app()
     except Exception as error:

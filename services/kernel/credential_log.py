@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from schemas.credential import CredentialIssued, CredentialRevoked, LinksRevoked, Role, Scope
 from schemas.envelope import derived_id, encode, reader
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 
 CREDENTIALS_TOPIC = "credentials"
 PREFIX = "herald_"
@@ -199,6 +200,6 @@ async def record(
             await producer.send_and_wait(topic, None, key=token_id.encode(), partition=0)
         sent = await producer.send_and_wait(topic, encode(event), key=data.subject().encode(), partition=0)
     finally:
-        await producer.stop()
+        await let_go(producer)
     offset: int = sent.offset
     return offset

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 
 from services.kernel.connection import Connection
 from services.kernel.dead_letter import REPLAYS_TOPIC, Letter
+from services.kernel.letting_go import let_go
 from services.kernel.records import records
 from services.kernel.state import POSITIONS, Positions
 
@@ -79,7 +80,7 @@ async def give_back(connection: Connection, found: Found, seconds: float, *, dro
             headers=[*headers, ("herald-drop", b"")] if drop else headers,
         )
     finally:
-        await producer.stop()
+        await let_go(producer)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         reached = await positions(connection, found.letter.service, partition)

@@ -10,6 +10,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from schemas.registry import Registry
 from schemas.topics import SERVICES, TOPICS, Topic
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 
 GENESIS = b"!genesis"
 """Key of the record that says: this state partition was made, and is not lost."""
@@ -153,4 +154,4 @@ async def _genesis(connection: Connection, partitions: int, state_topics: set[st
             for partition in range(partitions):
                 await producer.send_and_wait(connection.topic(name), key=GENESIS, value=b"{}", partition=partition)
     finally:
-        await producer.stop()
+        await let_go(producer)

@@ -9,6 +9,7 @@ from schemas.envelope import derived_id, encode, reader
 from schemas.registry import Registry
 from services.kernel.connection import Connection
 from services.kernel.ledger import REGISTRY_TOPIC
+from services.kernel.letting_go import let_go
 
 IN_FORCE = 8
 """Offsets at the end that hold the version in force, but after many that were not committed."""
@@ -78,7 +79,7 @@ async def publish(connection: Connection, registry: Registry, now: datetime) -> 
     except KafkaError as error:
         raise RegistryConflict(f"the registry was not written: {error!r}") from error
     finally:
-        await producer.stop()
+        await let_go(producer)
     # Kafka answers a commit before it writes the markers that show it: 0.1 s before, for the first one of a broker.
     while (await in_force(connection)).version < registry.version:
         continue

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaConsumer
 
+from services.cli.exchange import exchange
 from services.embedded.broker import Broker
 from tests.broker import doorway
+from tests.broker.deployment import Deployment
 from tests.broker.flow import registry, release
 from tests.scale import long_run
 
@@ -45,3 +48,26 @@ async def test_every_process_that_is_told_to_end_while_kafka_is_away_ends_in_tim
             if how == signal.SIGSTOP:
                 os.kill(found.pid, signal.SIGCONT)
         assert {name: code for name, code in ended.items() if code != 0} == {}
+
+
+async def test_a_command_that_kafka_leaves_before_it_confirms_says_so_and_ends_in_time(
+    own_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = own_broker.status()
+    assert found is not None
+    deployment = Deployment(found.bootstrap_servers, "left.", tmp_path, partitions=1)
+    await deployment.prepare(registry())
+    sought = AIOKafkaConsumer.seek_to_end
+
+    async def last_answer(consumer: AIOKafkaConsumer, *sources: object) -> None:
+        await sought(consumer, *sources)
+        os.kill(found.pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "seek_to_end", last_answer)
+    try:
+        async with asyncio.timeout(SECONDS):
+            outcome = await exchange(deployment.connection, "releases", "lab-a", {"id": "left"}, seconds=2)
+    finally:
+        os.kill(found.pid, signal.SIGCONT)
+    assert outcome.receipt is None
+    assert "did not confirm the event" in outcome.known
