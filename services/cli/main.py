@@ -40,6 +40,7 @@ from services.cli import (
     windows,
 )
 from services.cli.demo import command as demo
+from services.kernel.observe import quiet_client
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,9 +94,8 @@ def _root(
 
 def main() -> None:
     """Runs the command line; whatever goes wrong is one line and a documented exit code."""
-    # The Kafka client logs each retry of its own; what comes of it is said where it is handled.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # And what services log is not for whoever runs a command; `herald run` and `herald up` say what they show.
+    quiet_client()
+    # What services log is not for whoever runs a command; `herald run` and `herald up` say what they show.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         app()

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 from pydantic_core import to_json
 
 from services.kernel.settings import Settings
@@ -36,6 +37,21 @@ def configure(settings: Settings, service: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    # The Kafka client logs each retry of its own; what matters of it is logged where it is handled.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    quiet_client()
+
+
+def quiet_client() -> None:
+    """Keeps what the Kafka client says of each retry, and of its batches that failed, out of the output.
+
+    What comes of them is said where it is handled.
+    """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(_is_not_of_a_batch)
+
+
+def _is_not_of_a_batch(record: logging.LogRecord) -> bool:
+    # aiokafka gives each batch two futures and asks one: of a batch that is fenced asyncio logs the other's traceback.
+    error = record.exc_info[1] if record.exc_info else None
+    forgotten = record.getMessage().startswith("Future exception was never retrieved")
+    return not (forgotten and isinstance(error, KafkaError))
