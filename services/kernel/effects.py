@@ -15,6 +15,7 @@ from structlog.contextvars import bind_contextvars
 
 from schemas.command import Effect
 from schemas.registry import Registry
+from services.kernel.ending import ended
 from services.kernel.observe import log
 from services.kernel.service import Performer
 from services.kernel.slots import Slots
@@ -89,9 +90,7 @@ class Effects:
         if not self._tasks:
             return
         _, late = await asyncio.wait(self._tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await ended(*late)
         if late:
             log.warning("effects_broken_off", count=len(late))
 

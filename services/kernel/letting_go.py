@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from services.kernel.ending import ended
 from services.kernel.observe import log
 
 STOP_SECONDS = 3.0
@@ -15,11 +16,13 @@ STOP_SECONDS = 3.0
 
 async def let_go(client: Any) -> None:
     """Sends what is still to be sent, leaves the group and disconnects; what takes too long is left undone."""
-    # Gathered, for a consumer whose fetches wait to be tried again ends as if it had been cancelled.
-    stopping = asyncio.wait_for(client.stop(), STOP_SECONDS)
-    failure = (await asyncio.gather(stopping, return_exceptions=True))[0]
-    if failure is not None:
-        log.warning("left_behind", client=type(client).__name__, error=repr(failure))
+    stopping = asyncio.create_task(client.stop())
+    await asyncio.wait([stopping], timeout=STOP_SECONDS)
+    await ended(stopping)
+    # A consumer whose fetches wait to be tried again ends as if it had been cancelled, too.
+    error = "broken off" if stopping.cancelled() else stopping.exception()
+    if error is not None:
+        log.warning("left_behind", client=type(client).__name__, error=repr(error))
         await _drop(client)
 
 

@@ -17,6 +17,7 @@ from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
 from services.kernel.dead_letter import REPLAYS_TOPIC
 from services.kernel.effects import Outside
+from services.kernel.ending import ended
 from services.kernel.health import HealthServer
 from services.kernel.inbox import Item
 from services.kernel.letting_go import let_go
@@ -197,9 +198,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._ending = True
         # The consumer's stop never calls the listener, so the shards are closed first.
         await self._close_shards()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
         # FastStream stops it too, later, and without a bound.
         clients = [self._consumer, getattr(self, "_probe", None)]
         await asyncio.gather(*(let_go(client) for client in clients if client is not None))

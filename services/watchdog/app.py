@@ -5,6 +5,7 @@ import signal
 
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
+from services.kernel.ending import ended
 from services.kernel.health import HealthServer
 from services.kernel.observe import log
 from services.kernel.process import run
@@ -27,13 +28,16 @@ async def watch(settings: Settings) -> None:
     health.start()
     task = asyncio.create_task(patrol.run())
     auditing = asyncio.create_task(Auditing(settings.watchdog, lambda: wire.on_duty).run())
+    signalled = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+    told = asyncio.create_task(signalled.wait())
     try:
-        await task
-    except asyncio.CancelledError:
+        await asyncio.wait([task, told], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()  # raises: by itself it only fails
         log.info("stopped")
     finally:
-        auditing.cancel()
-        await asyncio.gather(auditing, return_exceptions=True)
+        await ended(task, told, auditing)
+        await wire.stop()
         health.stop()

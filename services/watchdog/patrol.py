@@ -60,7 +60,6 @@ class Patrol:
                     await asyncio.sleep(_WAIT_SECONDS)
         finally:
             metrics.hide()
-            await self._wire.stop()
 
     async def _turn(self) -> None:
         if not await self._wire.entered():

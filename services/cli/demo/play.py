@@ -16,6 +16,7 @@ from services.cli.demo.moment import Moment
 from services.cli.demo.pushed import Pushed
 from services.cli.demo.scenario import Scenario, Step
 from services.kernel.clock import SystemClock
+from services.kernel.ending import ended
 
 
 class Player:
@@ -53,12 +54,10 @@ class Player:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._listening:
-            task.cancel()
-        ended = await asyncio.gather(*self._listening, return_exceptions=True)
+        await ended(*self._listening)
         await self._lines.stop()
-        for error in ended:
-            if isinstance(error, Exception):
+        for task in self._listening:
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
     async def run(self) -> None:

@@ -9,6 +9,7 @@ from services.cli.demo.access import Access
 from services.cli.demo.desk import KafkaDesk
 from services.cli.demo.door import Door
 from services.cli.demo.lines import Heard
+from services.kernel.ending import ended
 
 
 class SecuredLines:
@@ -32,9 +33,7 @@ class SecuredLines:
 
     async def stop(self) -> None:
         """Disconnects everybody."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
         for line in self._lines.values():
             await line.stop()
 

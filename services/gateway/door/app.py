@@ -30,6 +30,7 @@ from services.gateway.model.projector import Projector
 from services.gateway.model.reading import Reading
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
+from services.kernel.ending import ended
 from services.kernel.observe import log
 from services.kernel.settings import Settings
 from services.kernel.spans import request_spans_of
@@ -127,9 +128,7 @@ def door(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(*tasks)
             await state.edge.stop()
             await writer.stop()
             await engine.dispose()
