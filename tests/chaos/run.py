@@ -8,6 +8,7 @@ be run, 130 interrupted.
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -160,7 +161,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="so many runs, each with the next seed")
     parser.add_argument("--minutes", type=float, default=5.0, help="bursts begin until so long after the start; 0: one")
     parser.add_argument("--only", action="append", choices=KINDS, help="this kind of fault; may be repeated")
-    parser.add_argument("--keep", type=Path, help="a folder for logs and data, by seed, which then stay there")
+    parser.add_argument("--keep", type=Path, help="for what runs leave, by seed; without it logs of findings stay")
     parser.add_argument(
         "--json", action="store_true", help="each report as a line of JSON; the schedule goes to stderr"
     )
@@ -189,12 +190,32 @@ def main() -> int:
 
 
 def _run(seed: int, given: argparse.Namespace, say: Callable[[str], None]) -> Outcome:
-    with tempfile.TemporaryDirectory(prefix="herald-chaos-") as temporary:
-        folder = (given.keep / f"seed-{seed}" if given.keep else Path(temporary)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        kinds = tuple(given.only) if given.only else KINDS
-        rate = TWO_HOURS_A_SECOND if given.minutes else TEN_HOURS_A_SECOND
-        return asyncio.run(chaos(seed, given.minutes * 60, folder, say, kinds=kinds, rate=rate))
+    """One seed. What it leaves is removed unless it is to be kept; of a run that found something all logs stay."""
+    kept: Path | None = given.keep and (given.keep / f"seed-{seed}").absolute()
+    folder = kept or Path(tempfile.mkdtemp(prefix="herald-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = tuple(given.only) if given.only else KINDS
+    rate = TWO_HOURS_A_SECOND if given.minutes else TEN_HOURS_A_SECOND
+    found = False
+    try:
+        outcome = asyncio.run(chaos(seed, given.minutes * 60, folder, say, kinds=kinds, rate=rate))
+        found = bool(outcome.findings)
+        return outcome
+    finally:
+        if found:
+            say(f"  logs of seed {seed}: {folder}")
+        if kept is None and found:
+            _leave_logs(folder)
+        elif kept is None:
+            shutil.rmtree(folder)
+
+
+def _leave_logs(folder: Path) -> None:
+    for there in folder.iterdir():
+        if there.is_dir():
+            shutil.rmtree(there)
+        elif there.suffix != ".log":
+            there.unlink()
 
 
 if __name__ == "__main__":
