@@ -22,6 +22,9 @@ BEAT = timedelta(minutes=1)
 _LOOK_SECONDS = 2.0
 """How often it looks whether the registry has a watchdog by now."""
 _WAIT_SECONDS = 1.0
+STUCK_SECONDS = 45.0
+"""Longer than the 40 in which Kafka's client gives a request up: who waits longer waits for what never comes."""
+
 _LEAST_SECONDS = 0.02
 
 
@@ -49,11 +52,18 @@ class Patrol:
         try:
             await self._wire.start()
             self._connected = True
-            said = ""
+            said, is_stuck = "", False
             while True:
                 try:
-                    await self._turn()
+                    if is_stuck:
+                        await self._wire.reopen()
+                    is_stuck = False
+                    async with asyncio.timeout(STUCK_SECONDS):
+                        await self._turn()
                     said = ""
+                except TimeoutError:
+                    is_stuck = True
+                    log.error("watchdog_stuck", seconds=STUCK_SECONDS)
                 except KafkaError as error:
                     if said != (said := repr(error)):  # what goes on is said once
                         log.warning("watchdog_interrupted", error=said)

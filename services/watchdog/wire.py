@@ -51,7 +51,10 @@ class Wire(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        session = connection.settings.session_timeout_ms
+        self._make()
+
+    def _make(self) -> None:
+        connection, session = self._connection, self._connection.settings.session_timeout_ms
         self._consumer = connection.consumer(
             group_id=connection.topic(GROUP),
             auto_offset_reset="latest",
@@ -61,8 +64,16 @@ class Wire(ConsumerRebalanceListener):  # type: ignore[misc]
             fetch_max_wait_ms=2000,
         )
         self._producer = connection.producer()
+        self._turns = 0
+        """How often topics came or went."""
         self._begins = False
         self._read_until: int | None = None
+
+    async def reopen(self) -> None:
+        """Goes on with new clients. Raises KafkaError when they cannot connect; then it is to be called again."""
+        await self.stop()
+        self._make()
+        await self.start()
 
     async def start(self) -> None:
         """Connects. Raises KafkaError."""
@@ -85,10 +96,12 @@ class Wire(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Only takes note: the group waits until a listener returns."""
+        self._turns += 1
         self._begins = bool(assigned)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Only takes note."""
+        self._turns += 1
         self._begins, self._read_until = False, None
 
     @property
@@ -100,12 +113,15 @@ class Wire(ConsumerRebalanceListener):  # type: ignore[misc]
         """Goes back to the last alerts when the topics have just been assigned; says whether that was so."""
         if not self._begins:
             return False
-        self._begins = False
+        self._begins, turn = False, self._turns
         try:
-            self._read_until = await self._go_back()
+            end = await self._go_back()
         except KafkaError:
-            self._begins = True  # it is tried again
+            self._begins = self._begins or turn == self._turns  # it is tried again
             raise
+        if turn != self._turns:
+            return False  # they went to another meanwhile, and may be back
+        self._read_until = end
         return True
 
     async def _go_back(self) -> int:
