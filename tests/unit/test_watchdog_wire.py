@@ -2,7 +2,8 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka import TopicPartition
@@ -12,6 +13,7 @@ from aiokafka.protocol.metadata import MetadataResponse_v0
 
 from services.kernel.clock import SystemClock
 from services.kernel.connection import Connection
+from services.kernel.ending import ended
 from services.kernel.settings import KafkaSettings
 from services.watchdog import patrol
 from services.watchdog.patrol import Patrol
@@ -62,28 +64,20 @@ async def test_a_watchdog_whose_client_waits_for_ever_goes_on_with_a_new_one(mon
     one, done = wire(), asyncio.Event()
     happened: list[str] = []
 
-    def noted(name: str, then: Any = None) -> Any:
-        async def call(*_: object) -> bool:
-            happened.append(name)
-            if then is not None:
-                await then()
-            return False
-
-        return call
-
-    async def turns() -> None:
+    async def turn() -> None:
+        happened.append("turn")
         if happened.count("turn") == 2:
             done.set()
         await asyncio.Event().wait()
 
     for name in ("start", "stop"):
-        monkeypatch.setattr(one, name, noted(name))
+        monkeypatch.setattr(one, name, AsyncMock(side_effect=partial(happened.append, name)))
     watching = Patrol(one, SystemClock(), timedelta(minutes=1))
-    monkeypatch.setattr(watching, "_turn", noted("turn", turns))
+    monkeypatch.setattr(watching, "_turn", turn)
     monkeypatch.setattr(patrol, "STUCK_SECONDS", 0.01)
     first = one._consumer
     running = asyncio.create_task(watching.run())
     await asyncio.wait_for(done.wait(), 10)
-    running.cancel()
+    await ended(running)
     assert happened[:5] == ["start", "turn", "stop", "start", "turn"]
     assert one._consumer is not first
