@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.cli.demo.access import Access, Hears, Meanwhile
+from services.kernel.letting_go import let_go
 
 
 class KafkaDesk:
@@ -40,8 +41,8 @@ class KafkaDesk:
 
     async def stop(self) -> None:
         """Disconnects."""
-        await self._consumer.stop()
-        await self._producer.stop()
+        await let_go(self._consumer)
+        await let_go(self._producer)
 
     async def say(self, event: dict[str, Any]) -> None:
         """Writes the event to its acknowledgements."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.kernel.connection import Connection
+from services.kernel.letting_go import let_go
 
 Heard = tuple[str, dict[str, Any]]
 """Who heard, and the event: an alert or a receipt."""
@@ -53,8 +54,8 @@ class KafkaLines:
 
     async def stop(self) -> None:
         """Disconnects."""
-        await self._consumer.stop()
-        await self._producer.stop()
+        await let_go(self._consumer)
+        await let_go(self._producer)
 
     async def say(self, participant: str, event: dict[str, Any]) -> None:
         """Writes the event to this participant's edge."""
