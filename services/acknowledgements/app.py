@@ -10,8 +10,11 @@ from services.acknowledgements.metrics import counts, parts
 from services.acknowledgements.state import AcknowledgementState
 from services.kernel.service import Input, Service
 
-PACE_SECONDS = 0.1
-"""A change comes as a window and then as alerts: without it, that makes twice the transactions of any other service."""
+PACE_SECONDS = 0.5
+"""A change comes as a window and then as alerts: without it, that makes twice the transactions of any other service.
+
+Answers and what silence calls for keep to none.
+"""
 
 SERVICE = Service(
     name="acknowledgements",
@@ -19,8 +22,8 @@ SERVICE = Service(
     decide=decide,
     evolve=evolve,
     inputs=(
-        Input("windows", WINDOWS),
-        Input("alerts", ALERTS),
+        Input("windows", WINDOWS, patient=True),
+        Input("alerts", ALERTS, patient=True),
         Input("acks", ACKS, after=("alerts", "windows")),
     ),
     registry="none",

@@ -1,12 +1,14 @@
 """The records that a shard has been given and not yet decided, merged by append time."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
 MAX_RECORDS = 2000
 MAX_BYTES = 8 * 1024 * 1024
+GATHERED = 500
+"""So many records are enough for one transaction: no more are waited for."""
 
 
 class Item(NamedTuple):
@@ -63,6 +65,11 @@ class Inbox:
     def pop(self, topic: str) -> Item:
         """Takes the oldest record of an input."""
         return self.lanes[topic].pop()
+
+    def presses(self, patient: Set[str]) -> bool:
+        """Whether a record waits of an input that is not patient, or enough of those that are."""
+        enough = len(self) >= GATHERED or any(lane.full for lane in self.lanes.values())
+        return enough or any(lane.waiting for topic, lane in self.lanes.items() if topic not in patient)
 
     def __len__(self) -> int:
         return sum(len(lane.waiting) for lane in self.lanes.values())

@@ -51,12 +51,14 @@ class Input:
     """One co-partitioned topic that a service reads, and the events it may hold.
 
     `after` names other inputs of the service: a record here is decided only once those have been read to their end
-    as seen after the record was taken.
+    as seen after the record was taken. `patient`: nobody waits for what follows from it, so it keeps to the service's
+    pace.
     """
 
     topic: str
     events: tuple[type[Data], ...]
     after: tuple[str, ...] = ()
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Service:
     `performer` makes what does the effects of its states. `counts` counts what was committed, `parts` are what a state
     adds to gauges, and `on_registry` shows what follows from the latest version in this process. `form` is counted up
     when other things than before follow from a state that stands: its next timer, its parts, whether it has effects.
-    `pace`: so many seconds of real time lie between two transactions of a shard, where nobody waits by the millisecond.
+    `pace`: so many seconds of real time lie between two transactions of a shard, as long as only patient inputs wait.
     """
 
     name: str
@@ -98,6 +100,11 @@ class Service:
     def state_topic(self) -> str:
         """The compacted topic of its state and positions."""
         return f"state.{self.name}"
+
+    @property
+    def patient(self) -> frozenset[str]:
+        """The inputs that keep to the pace."""
+        return frozenset(given.topic for given in self.inputs if given.patient)
 
     def input(self, topic: str) -> Input | None:
         """The declared input of this topic; None for an edge."""

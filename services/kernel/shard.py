@@ -243,8 +243,13 @@ class Shard:
                 await self._wait()
 
     async def _gather(self) -> None:
-        """Lets come together what one transaction can take: each costs some milliseconds, whatever it holds."""
-        while not self._stopping and (early := self._committed_at + self.service.pace - time.monotonic()) > 0:
+        """Lets come together what may wait: a transaction costs some milliseconds, whatever it holds."""
+        while self.service.pace and not (self._stopping or self._alone or self._inbox.presses(self.service.patient)):
+            timer = self._ledger.next_timer()
+            due = self._clock.seconds_until(timer[1].due_at) if timer is not None else math.inf
+            early = min(self._committed_at + self.service.pace - time.monotonic(), due)
+            if early <= 0:
+                return
             await self._pause_for(early)
 
     def _fill(self) -> bool:

@@ -24,7 +24,7 @@ async def test_acknowledgements_decides_together_what_comes_between_two_of_its_t
         async with deployment.connection.producer() as producer:
             topic = deployment.connection.topic("windows")
             while len(committed) < TRANSACTIONS:
-                for _ in range(20):
+                for _ in range(5):
                     record = given.pop(0)
                     await producer.send_and_wait(topic, record.value, key=record.key, partition=0)
                 state = await deployment.read(SERVICE.state_topic)

@@ -15,7 +15,7 @@ from services.gateway.app import SERVICE as GATEWAY
 from services.kernel.assignment import assignor, shard_of_edge
 from services.kernel.clock import SystemClock
 from services.kernel.draft import family
-from services.kernel.inbox import MAX_RECORDS, Inbox, Item
+from services.kernel.inbox import GATHERED, MAX_RECORDS, Inbox, Item
 from services.kernel.ledger import Ledger
 from services.kernel.service import Service
 from services.kernel.settings import ClockSettings, SettingsError, load
@@ -59,6 +59,17 @@ def test_a_full_lane_asks_for_a_pause() -> None:
     assert inbox.lanes["a"].full
     inbox.pop("a")
     assert not inbox.lanes["a"].full
+
+
+def test_what_is_patient_presses_once_there_is_enough_of_it_and_all_else_at_once() -> None:
+    inbox = Inbox(["a", "b"])
+    inbox.lanes["a"].put(item("a", n, n) for n in range(GATHERED - 1))
+    assert not inbox.presses({"a"})
+    inbox.lanes["b"].put([item("b", 0, 1)])
+    assert inbox.presses({"a"})
+    inbox.pop("b")
+    inbox.lanes["a"].put([item("a", GATHERED, GATHERED)])
+    assert inbox.presses({"a"})
 
 
 def test_timers_come_in_due_order_and_follow_the_state() -> None:
