@@ -37,6 +37,7 @@ from tests.broker.flow import release
 from tests.broker.telling import alert_of, told
 from tests.deliveries.test_webhook import STANDARD_WEBHOOKS
 from tests.npm import package
+from tests.scale import long_run
 from tests.simulation.world import NAMESPACE
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -148,7 +149,11 @@ async def door(
         yield door
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=AGENCIES)
+RUN = [language if language != "Go" else pytest.param(language, marks=long_run) for language in AGENCIES]
+"""Go compiles its whole library at first: half a minute of two cores."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=RUN)
 async def receiver(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int], secrets: Path
 ) -> AsyncIterator[Receiver]:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.broker.test_demo import PUSHED
+from tests.scale import long_run
 
 
+@long_run
 @pytest.mark.timeout(280)
 def test_with_everybody_authenticated_each_agency_gets_what_it_should_over_its_own_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.cli.main", "demo", "--secure", "--json"]

@@ -19,7 +19,7 @@ from tests.broker.flow import Flow, registry
 from tests.chaos.fire import Fire
 from tests.scale import LONG, scaled
 
-KILLS = scaled(6, 40)
+KILLS = scaled(3, 40)
 SEEDS = [int(os.environ["HERALD_CHAOS_SEED"])] if "HERALD_CHAOS_SEED" in os.environ else ([1, 2, 3] if LONG else [1])
 TWO_HOURS_A_SECOND = 7200
 
