@@ -7,74 +7,58 @@ import logging
 import os
 import sys
 import traceback
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import structlog
 import typer
 
-from services.cli import (
-    ack,
-    alerts,
-    announce,
-    audit,
-    backup,
-    credentials,
-    dead_letters,
-    deliveries,
-    disclosures,
-    drill,
-    export,
-    kafka,
-    links,
-    manifests,
-    offboard,
-    provision,
-    read_model,
-    receipts,
-    registry,
-    run,
-    tokens,
-    trace,
-    up,
-    windows,
-)
-from services.cli.demo import command as demo
 from services.kernel.observe import quiet_client
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help="Herald carries a lab's early-access announcements to the agencies they concern. Voluntary: it gates nothing.",
-)
-app.command("up")(up.up)
-app.command("demo")(demo.demo)
-app.command("run")(run.run)
-app.add_typer(kafka.app, name="kafka")
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
-registry.app.command("manifests")(manifests.manifests)
-app.add_typer(registry.app, name="registry")
-app.command("provision")(provision.provision)
-app.add_typer(credentials.app, name="credentials")
-app.command("offboard")(offboard.offboard)
-app.command("announce")(announce.announce)
-app.command("withdraw")(announce.withdraw)
-app.command("alerts")(alerts.alerts)
-app.command("ack")(ack.ack)
-app.command("windows")(windows.windows)
-app.command("receipts")(receipts.receipts)
-app.command("disclosures")(disclosures.disclosures)
-app.command("audit")(audit.audit)
-app.command("export")(export.export)
-app.command("trace")(trace.trace)
-app.add_typer(deliveries.app, name="deliveries")
-app.command("drill")(drill.drill)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(tokens.app, name="tokens")
-app.add_typer(links.app, name="links")
-app.add_typer(read_model.app, name="read-model")
+COMMANDS = {
+    "up": "up:up",
+    "demo": "demo.command:demo",
+    "run": "run:run",
+    "kafka": "kafka:app",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
+    "registry": "registry:app",
+    "provision": "provision:provision",
+    "credentials": "credentials:app",
+    "offboard": "offboard:offboard",
+    "announce": "announce:announce",
+    "withdraw": "announce:withdraw",
+    "alerts": "alerts:alerts",
+    "ack": "ack:ack",
+    "windows": "windows:windows",
+    "receipts": "receipts:receipts",
+    "disclosures": "disclosures:disclosures",
+    "audit": "audit:audit",
+    "export": "export:export",
+    "trace": "trace:trace",
+    "deliveries": "deliveries:app",
+    "drill": "drill:drill",
+    "dead-letters": "dead_letters:app",
+    "tokens": "tokens:app",
+    "links": "links:app",
+    "read-model": "read_model:app",
+}
+"""Where each stands: a module beside this one, and the function or the group in it."""
+
+
+def command_line(word: str = "") -> typer.Typer:
+    """All commands, or the one of that name: to import what the others need takes as long as most commands run."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app.callback()(_root)
+    for name in [word] if word in COMMANDS else COMMANDS:
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(import_module(f"services.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -83,7 +67,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     wanted: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -98,7 +81,7 @@ def main() -> None:
     # What services log is not for whoever runs a command; `herald run` and `herald up` say what they show.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        app()
+        command_line(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))()
     except Exception as error:
         code, line = _explained(error)
         print(f"herald: {line}", file=sys.stderr)

@@ -18,7 +18,7 @@ from schemas.routing import addressed
 from schemas.statement import Known, judge
 from schemas.topics import DOMAIN_RETENTION
 from schemas.watchdog import enrolled
-from services.cli import registry_secrets, session
+from services.cli import manifests, registry_secrets, session
 from services.cli.audited import audited
 from services.cli.kafka_access import AccessError, NotSecured
 from services.cli.provision import reconcile
@@ -30,6 +30,7 @@ from services.kernel.registry_log import in_force, publish, versions
 from services.kernel.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="The registry: labs, agencies, capabilities and policy, as one file.")
+app.command("manifests")(manifests.manifests)
 
 REPEATED_AFTER = DOMAIN_RETENTION / 2
 """The version in force is kept no longer than another: so old, it is written again although nothing changes."""

@@ -12,7 +12,7 @@ import pytest_asyncio
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from typer.testing import CliRunner, Result
 
-from services.cli.main import app
+from services.cli.main import command_line
 from services.kernel.registry_log import in_force, publish
 from tests.broker.doorway import Door, opened
 from tests.broker.flow import AGENCIES, registry, release
@@ -38,7 +38,7 @@ async def audited(door: Door) -> list[dict[str, Any]]:
 async def command(door: Door, *arguments: str) -> Result:
     """A command on this deployment."""
     env = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": door.deployment.bootstrap_servers, "HERALD_KAFKA__TOPIC_PREFIX": "audit."}
-    return await asyncio.to_thread(lambda: CliRunner().invoke(app, arguments, env=env))
+    return await asyncio.to_thread(lambda: CliRunner().invoke(command_line(), arguments, env=env))
 
 
 async def test_each_change_and_each_look_is_recorded_once_and_nothing_else_is(door: Door) -> None:

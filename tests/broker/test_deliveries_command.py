@@ -22,7 +22,7 @@ from schemas.delivery import (
 )
 from schemas.envelope import Data, reader
 from schemas.topics import DELIVERIES
-from services.cli.main import app
+from services.cli.main import command_line
 from services.kernel.settings import SettingsError
 from tests.broker.delivered import BEGAN, CONFIDENTIAL, FATES, HOOK, IDS, LETTERS, PARTITIONS, delivered, say
 from tests.broker.deployment import Deployment
@@ -54,7 +54,7 @@ class Operator:
         """One run."""
         kafka = {"BOOTSTRAP_SERVERS": self.deployment.bootstrap_servers, "TOPIC_PREFIX": self.deployment.prefix}
         env = {f"HERALD_KAFKA__{name}": value for name, value in kafka.items()}
-        return await asyncio.to_thread(lambda: CliRunner().invoke(app, ["deliveries", *arguments], env=env))
+        return await asyncio.to_thread(lambda: CliRunner().invoke(command_line(), ["deliveries", *arguments], env=env))
 
     async def objects(self, *arguments: str) -> list[dict[str, Any]]:
         """The same with `--json`."""

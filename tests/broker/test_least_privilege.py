@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from schemas.access import Acl
 from services.cli.kafka_access import KafkaAccess
-from services.cli.main import app
+from services.cli.main import command_line
 from services.cli.numbering import numbered
 from services.embedded.authority import certificate
 from services.embedded.broker import Broker
@@ -136,7 +136,7 @@ class Secured:
     def invoke(self, *arguments: str, user: str = "") -> Result:
         """Runs a command, as the broker's administrator unless told."""
         env = {"HERALD_DATA": str(self.folder), "HERALD_PARTITIONS": "2"} | (self.env(user) if user else {})
-        return CliRunner().invoke(app, arguments, env=env)
+        return CliRunner().invoke(command_line(), arguments, env=env)
 
     def run(self, *arguments: str, user: str = "") -> list[dict[str, Any]]:
         """The same, which must go well; its output as objects."""

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from schemas.topics import SERVICES
 from services.cli import session
 from services.cli.kafka_access import KafkaAccess
-from services.cli.main import app
+from services.cli.main import command_line
 from services.embedded.broker import Broker
 from services.kernel.connection import Connection
 from services.kernel.settings import KafkaSettings
@@ -26,7 +26,7 @@ REGISTRY = str(Path(__file__).resolve().parents[2] / "deploy" / "registry.yaml")
 
 def herald(*words: str, **env: str) -> str:
     """What a command says, all of it."""
-    done = CliRunner().invoke(app, list(words), env=env)
+    done = CliRunner().invoke(command_line(), list(words), env=env)
     assert done.exit_code == 0, done.output
     return done.output
 

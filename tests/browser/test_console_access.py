@@ -13,7 +13,7 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from schemas.credential import OPERATORS, Role
-from services.cli.main import app
+from services.cli.main import command_line
 from services.embedded.ports import free
 from services.gateway.door.app import routes
 from services.kernel.credential_log import Token, issue, issued, revoke
@@ -154,7 +154,7 @@ async def test_an_operator_issues_lists_and_revokes_tokens_of_either_role_on_the
     env = {f"HERALD_KAFKA__{name}": value for name, value in kafka.items()}
 
     async def run(*arguments: str, code: int = 0) -> str:
-        done = await asyncio.to_thread(lambda: CliRunner().invoke(app, ["tokens", *arguments], env=env))
+        done = await asyncio.to_thread(lambda: CliRunner().invoke(command_line(), ["tokens", *arguments], env=env))
         assert done.exit_code == code, (done.output, done.exception)
         return done.stdout if code == 0 else str(done.exception)
 

@@ -12,7 +12,7 @@ from schemas.notice import Refusal, Warning_
 from schemas.release_file import load
 from schemas.topics import EVENTS
 from schemas.values import AlertKind
-from services.cli.main import app
+from services.cli.main import command_line
 from services.kernel import catalogue
 from services.kernel.settings import Settings
 
@@ -54,7 +54,7 @@ def row_of(metric: MetricWrapperBase) -> str:
 
 def commands() -> dict[str, object]:
     found: dict[str, object] = {}
-    waiting = [("herald", get_command(app))]
+    waiting = [("herald", get_command(command_line()))]
     while waiting:
         name, command = waiting.pop()
         inner = getattr(command, "commands", None)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from schemas.delivery import PERMANENT, NoticeRequested
 from schemas.endpoint import Webhook
 from schemas.registry import Policy
-from services.cli.main import app
+from services.cli.main import command_line
 from services.deliveries import schedule, webhook
 from services.deliveries.chat_bodies import body
 from services.deliveries.http import ATTEMPT_SECONDS, CONNECT_SECONDS
@@ -75,7 +75,7 @@ def test_the_chat_message_is_what_is_sent() -> None:
 def test_herald_registry_check_takes_what_the_page_declares(number: int, tmp_path: Path) -> None:
     (tmp_path / "registry.yaml").write_text(blocks("yaml")[number])
     asked = ["registry", "check", str(tmp_path / "registry.yaml"), "--no-secrets", "--json"]
-    done = CliRunner().invoke(app, asked)
+    done = CliRunner().invoke(command_line(), asked)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["endpoints"][0] == "cisa/desk"
     assert len(blocks("yaml")) == 3

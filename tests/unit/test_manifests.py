@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.cli.main import app
+from services.cli.main import command_line
 
 REGISTRY = "labs: {aurora-labs: {name: Aurora}}\nagencies: {cisa: {name: CISA}}\n"
 
@@ -20,7 +20,7 @@ def registry(tmp_path: Path) -> Path:
 
 
 def asked(registry: Path, *options: str) -> Result:
-    return CliRunner().invoke(app, ["registry", "manifests", str(registry), *options])
+    return CliRunner().invoke(command_line(), ["registry", "manifests", str(registry), *options])
 
 
 def made(registry: Path, *options: str) -> dict[str, Any]:

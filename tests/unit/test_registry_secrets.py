@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from schemas import registry_file
 from schemas.yaml_file import FileError
-from services.cli.main import app
+from services.cli.main import command_line
 from services.cli.registry_secrets import MAKE_ONE, MAX_BYTES, faults
 from services.embedded.authority import certificate
 from tests.unit.test_endpoint_check import CHAT, DESK, MAIL, RELAY, WEBHOOK, written
@@ -143,14 +143,14 @@ def test_check_looks_at_secrets_unless_told_not_to_and_shows_no_value(
         "        channel: webhook\n        tier: watch\n        url: https://desk.cisa.example/h\n"
         f"        secrets: [{reference}]\n"
     )
-    refused = CliRunner().invoke(app, ["registry", "check", str(file)])
+    refused = CliRunner().invoke(command_line(), ["registry", "check", str(file)])
     assert isinstance(refused.exception, FileError)
     assert "agencies.cisa.endpoints.desk.secrets.0: must stand for whsec_" in str(refused.exception)
     assert str(refused.exception).endswith("(line 9)")
     assert "--no-secrets" in refused.output
     assert "hidden" not in refused.output + str(refused.exception)
-    taken = CliRunner().invoke(app, ["registry", "check", str(file), "--no-secrets"])
+    taken = CliRunner().invoke(command_line(), ["registry", "check", str(file), "--no-secrets"])
     assert taken.exit_code == 0
     assert taken.output == f"{file} is sound: 0 labs, 1 agencies, 1 endpoints\n"
     (tmp_path / "secret").write_text(GOOD)
-    assert CliRunner().invoke(app, ["registry", "check", str(file)]).exit_code == 0
+    assert CliRunner().invoke(command_line(), ["registry", "check", str(file)]).exit_code == 0
