@@ -245,9 +245,7 @@ class Shard:
     async def _gather(self) -> None:
         """Lets come together what may wait: a transaction costs some milliseconds, whatever it holds."""
         while self.service.pace and not (self._stopping or self._alone or self._inbox.presses(self.service.patient)):
-            timer = self._ledger.next_timer()
-            due = self._clock.seconds_until(timer[1].due_at) if timer is not None else math.inf
-            early = min(self._committed_at + self.service.pace - time.monotonic(), due)
+            early = min(self._committed_at + self.service.pace - time.monotonic(), self._seconds_until_timer())
             if early <= 0:
                 return
             await self._pause_for(early)
@@ -297,10 +295,12 @@ class Shard:
         return declared.after if declared is not None else ()
 
     async def _wait(self) -> None:
-        timer = self._ledger.next_timer()
-        seconds = LONGEST_WAIT if timer is None else self._clock.seconds_until(timer[1].due_at)
         if not self._woken.is_set():
-            await self._pause_for(min(max(seconds, 0.001), LONGEST_WAIT))
+            await self._pause_for(min(max(self._seconds_until_timer(), 0.001), LONGEST_WAIT))
+
+    def _seconds_until_timer(self) -> float:
+        timer = self._ledger.next_timer()
+        return math.inf if timer is None else self._clock.seconds_until(timer[1].due_at)
 
     # ---- committing
 
