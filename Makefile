@@ -58,7 +58,7 @@ schemas: $(STAMP) ## write schemas, examples, topics, AsyncAPI, OpenAPI, the pag
 	$(BIN)/python -m tests.contract.examples
 	$(BIN)/python -m schemas.generate
 	$(BIN)/python -m services.gateway.door.describe
-	$(BIN)/herald registry manifests deploy/registry.yaml > deploy/kubernetes/registry/resources.yaml
+	HERALD_PARTITIONS=6 $(BIN)/herald registry manifests deploy/registry.yaml > deploy/kubernetes/registry/resources.yaml
 	$(BIN)/python -m deploy.dashboards
 
 lock: $(STAMP) ## resolve the dependencies anew

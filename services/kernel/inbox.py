@@ -66,10 +66,14 @@ class Inbox:
         """Takes the oldest record of an input."""
         return self.lanes[topic].pop()
 
-    def presses(self, patient: Set[str]) -> bool:
-        """Whether a record waits of an input that is not patient, or enough of those that are."""
-        enough = len(self) >= GATHERED or any(lane.full for lane in self.lanes.values())
-        return enough or any(lane.waiting for topic, lane in self.lanes.items() if topic not in patient)
+    @property
+    def crowded(self) -> bool:
+        """Whether enough waits for one transaction."""
+        return len(self) >= GATHERED or any(lane.full for lane in self.lanes.values())
+
+    def waits_only(self, among: Set[str]) -> bool:
+        """Whether all that waits is of these inputs."""
+        return not any(lane.waiting for topic, lane in self.lanes.items() if topic not in among)
 
     def __len__(self) -> int:
         return sum(len(lane.waiting) for lane in self.lanes.values())

@@ -72,7 +72,8 @@ class Service:
     `performer` makes what does the effects of its states. `counts` counts what was committed, `parts` are what a state
     adds to gauges, and `on_registry` shows what follows from the latest version in this process. `form` is counted up
     when other things than before follow from a state that stands: its next timer, its parts, whether it has effects.
-    `pace`: so many seconds of real time lie between two transactions of a shard, as long as only patient inputs wait.
+    `rest`: after a transaction a shard waits so many times as long as that took, up to 50 ms; `pace`: so many seconds,
+    as long as only patient inputs wait.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Service:
     parts: Parts | None = None
     form: int = 1
     on_registry: Callable[[Registry], None] | None = None
+    rest: float = 0.5
     pace: float = 0.0
 
     @property

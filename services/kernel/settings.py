@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     door: DoorSettings = DoorSettings()
     deliveries: DeliverySettings = DeliverySettings()
     watchdog: WatchdogSettings = WatchdogSettings()
-    partitions: int = Field(default=6, ge=1, le=1024, description="of internal topics; fixed when provisioned")
+    partitions: int = Field(default=1, ge=1, le=1024, description="of internal topics; fixed when provisioned")
     data: Path = Field(default=Path(".herald"), description="data directory of the embedded Kafka and of `herald up`")
     http_host: str = Field(default="127.0.0.1", description="where metrics and health are served")
     http_port: int = Field(default=0, ge=0, le=65535, description="of metrics and health; 0: any free port")

@@ -23,6 +23,7 @@ from services.kernel.ledger import REGISTRY_TOPIC, Ledger
 from services.kernel.measures import Measures
 from services.kernel.observe import log
 from services.kernel.registry import LiveRegistry
+from services.kernel.rest import Rest
 from services.kernel.service import Service
 from services.kernel.state import StateLost, restore
 from services.kernel.states import StateBroken
@@ -78,7 +79,7 @@ class Shard:
         self._transactions: Transactions | None = None
         self._alone = 0
         self._trusting = True
-        self._committed_at = -math.inf
+        self._rest = Rest(service)
         self._unwritable: tuple[tuple[str, int], OutputTooLarge] | None = None
         self.measures = Measures(service, number, clock)
         self._task: asyncio.Task[None] | None = None
@@ -243,9 +244,9 @@ class Shard:
                 await self._wait()
 
     async def _gather(self) -> None:
-        """Lets come together what may wait: a transaction costs some milliseconds, whatever it holds."""
-        while self.service.pace and not (self._stopping or self._alone or self._inbox.presses(self.service.patient)):
-            early = min(self._committed_at + self.service.pace - time.monotonic(), self._seconds_until_timer())
+        """Rests, as long as no timer is due."""
+        while not (self._stopping or self._alone):
+            early = min(self._rest.left(self._inbox, time.monotonic()), self._seconds_until_timer())
             if early <= 0:
                 return
             await self._pause_for(early)
@@ -306,6 +307,7 @@ class Shard:
 
     async def _commit(self) -> None:
         items = self._ledger.draft.items
+        self._resume_lanes()  # what comes next is fetched while this is written
         try:
             await self._transact()
         except OutputTooLarge as error:
@@ -315,7 +317,6 @@ class Shard:
                 self._unwritable = (items[0].topic, items[0].offset), error
             raise
         self._alone = max(0, self._alone - len(items))
-        self._resume_lanes()
 
     async def _transact(self) -> None:
         ledger, transactions = self._ledger, self._transactions
@@ -331,7 +332,7 @@ class Shard:
             ended = time.time_ns()
             self._spans.decided(draft.told, ended - int(seconds * 1e9), ended)
         ledger.confirm()  # only now is the new state shown
-        self._committed_at = time.monotonic()
+        self._rest.begin(time.monotonic(), seconds)
         self.measures.committed(draft, len(outputs), seconds, taken)
         if self._effects is not None:
             self._effects.committed()

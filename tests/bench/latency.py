@@ -12,7 +12,7 @@ from tests.bench.bounds import DEFAULTS, HERALD, QUICK
 from tests.bench.streams import HOPS, Streams, make_topics
 from tests.broker.deployment import Deployment
 
-PARTITIONS = 6
+PARTITIONS = 1
 RELEASES = 30
 WARM_UP_SECONDS = 5
 CONTESTANTS = {HERALD: None, DEFAULTS: 0, QUICK: 10}

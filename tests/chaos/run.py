@@ -161,6 +161,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="so many runs, each with the next seed")
     parser.add_argument("--minutes", type=float, default=5.0, help="bursts begin until so long after the start; 0: one")
     parser.add_argument("--only", action="append", choices=KINDS, help="this kind of fault; may be repeated")
+    parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of internal topics")
     parser.add_argument("--keep", type=Path, help="for what runs leave, by seed; without it logs of findings stay")
     parser.add_argument(
         "--json", action="store_true", help="each report as a line of JSON; the schedule goes to stderr"
@@ -198,7 +199,9 @@ def _run(seed: int, given: argparse.Namespace, say: Callable[[str], None]) -> Ou
     rate = TWO_HOURS_A_SECOND if given.minutes else TEN_HOURS_A_SECOND
     found = False
     try:
-        outcome = asyncio.run(chaos(seed, given.minutes * 60, folder, say, kinds=kinds, rate=rate))
+        outcome = asyncio.run(
+            chaos(seed, given.minutes * 60, folder, say, kinds=kinds, rate=rate, partitions=given.partitions)
+        )
         found = bool(outcome.findings)
         return outcome
     finally:

@@ -61,15 +61,15 @@ def test_a_full_lane_asks_for_a_pause() -> None:
     assert not inbox.lanes["a"].full
 
 
-def test_what_is_patient_presses_once_there_is_enough_of_it_and_all_else_at_once() -> None:
+def test_an_inbox_tells_whether_only_some_inputs_wait_and_whether_that_is_enough_for_a_transaction() -> None:
     inbox = Inbox(["a", "b"])
-    inbox.lanes["a"].put(item("a", n, n) for n in range(GATHERED - 1))
-    assert not inbox.presses({"a"})
+    inbox.lanes["a"].put(item("a", n, n) for n in range(GATHERED - 2))
+    assert inbox.waits_only({"a"})
     inbox.lanes["b"].put([item("b", 0, 1)])
-    assert inbox.presses({"a"})
-    inbox.pop("b")
+    assert not inbox.waits_only({"a"})
+    assert not inbox.crowded
     inbox.lanes["a"].put([item("a", GATHERED, GATHERED)])
-    assert inbox.presses({"a"})
+    assert inbox.crowded
 
 
 def test_timers_come_in_due_order_and_follow_the_state() -> None:

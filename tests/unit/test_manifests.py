@@ -65,7 +65,8 @@ def test_the_registrys_file_is_carried_as_it_stands(registry: Path) -> None:
     assert made(registry)["herald-registry"]["data"] == {"registry.yaml": REGISTRY}
 
 
-def test_what_is_kept_for_kubernetes_is_of_the_registry_beside_it() -> None:
+def test_what_is_kept_for_kubernetes_is_of_the_registry_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERALD_PARTITIONS", "6")
     deploy = Path(__file__).resolve().parents[2] / "deploy"
     kept = (deploy / "kubernetes" / "registry" / "resources.yaml").read_text()
     assert asked(deploy / "registry.yaml").stdout == kept, "make schemas writes it anew"
