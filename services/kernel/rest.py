@@ -6,7 +6,7 @@ the last are written waits 20 ms in aiokafka.
 
 import math
 
-from services.kernel.inbox import Inbox
+from services.kernel.inbox import GATHERED, Inbox
 from services.kernel.service import Service
 
 LONGEST_SECONDS = 0.05
@@ -22,9 +22,10 @@ class Rest:
         self._began = -math.inf
         self._seconds = 0.0
 
-    def begin(self, now: float, took: float) -> None:
-        """A transaction has ended that took so long: the slower they are, the fewer there shall be."""
-        self._began, self._seconds = now, min(took * self._service.rest, LONGEST_SECONDS)
+    def begin(self, now: float, took: float, written: int) -> None:
+        """A transaction of so many records has ended that took so long: the slower small ones are, the fewer."""
+        rest = min(took * self._service.rest, LONGEST_SECONDS)
+        self._began, self._seconds = now, rest if written < GATHERED else 0.0
 
     def left(self, inbox: Inbox, now: float) -> float:
         """How long what waits is to wait; nothing where there is enough for a transaction."""

@@ -332,7 +332,7 @@ class Shard:
             ended = time.time_ns()
             self._spans.decided(draft.told, ended - int(seconds * 1e9), ended)
         ledger.confirm()  # only now is the new state shown
-        self._rest.begin(time.monotonic(), seconds)
+        self._rest.begin(time.monotonic(), seconds, len(outputs))
         self.measures.committed(draft, len(outputs), seconds, taken)
         if self._effects is not None:
             self._effects.committed()

@@ -25,6 +25,7 @@ SHORT = (
     ("announce to alert at 100/s, p50", QUICK),
     ("backlog of announcements", RAW),
     ("backlog of announcements", IDIOM),
+    ("fan-out to 8 agencies", RAW),
     ("fan-out to 100 agencies", RAW),
     ("restore of state", bounds.GETMANY),
     ("door, POST /v1/releases", bounds.BARE_DOOR),
