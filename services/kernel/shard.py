@@ -307,7 +307,6 @@ class Shard:
 
     async def _commit(self) -> None:
         items = self._ledger.draft.items
-        self._resume_lanes()  # what comes next is fetched while this is written
         try:
             await self._transact()
         except OutputTooLarge as error:
@@ -317,6 +316,7 @@ class Shard:
                 self._unwritable = (items[0].topic, items[0].offset), error
             raise
         self._alone = max(0, self._alone - len(items))
+        self._resume_lanes()
 
     async def _transact(self) -> None:
         ledger, transactions = self._ledger, self._transactions
