@@ -50,6 +50,11 @@ async def test_every_process_that_is_told_to_end_while_kafka_is_away_ends_in_tim
         assert {name: code for name, code in ended.items() if code != 0} == {}
 
 
+def _stands_still(pid: int) -> bool:
+    states = [each.read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 async def test_a_command_that_kafka_leaves_before_it_confirms_says_so_and_ends_in_time(
     own_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +67,8 @@ async def test_a_command_that_kafka_leaves_before_it_confirms_says_so_and_ends_i
     async def last_answer(consumer: AIOKafkaConsumer, *sources: object) -> None:
         await sought(consumer, *sources)
         os.kill(found.pid, signal.SIGSTOP)
+        while not _stands_still(found.pid):  # its threads are stopped one by one, and one may still take the event
+            await asyncio.sleep(0.001)
 
     monkeypatch.setattr(AIOKafkaConsumer, "seek_to_end", last_answer)
     try:
