@@ -26,6 +26,12 @@ from services.kernel.settings import KafkaSettings
 ALL = ("gateway", "announcements", "windows", "notifier", "acknowledgements")
 
 
+def is_frozen(pid: int) -> bool:
+    """Whether a signal has stopped a process: its threads are stopped one by one, and one may still go on."""
+    states = [each.read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 @dataclass(slots=True)
 class Process:
     """One service process."""
@@ -47,7 +53,7 @@ class Process:
     @property
     def is_frozen(self) -> bool:
         """Whether it has been stopped by a signal."""
-        return Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return is_frozen(self.popen.pid)
 
     async def says(self, text: str, seconds: float = 180) -> None:
         """Waits until its log holds a text."""

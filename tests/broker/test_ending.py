@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from services.cli.exchange import exchange
 from services.embedded.broker import Broker
 from tests.broker import doorway
-from tests.broker.deployment import Deployment
+from tests.broker.deployment import Deployment, is_frozen
 from tests.broker.flow import registry, release
 from tests.scale import long_run
 
@@ -50,11 +50,6 @@ async def test_every_process_that_is_told_to_end_while_kafka_is_away_ends_in_tim
         assert {name: code for name, code in ended.items() if code != 0} == {}
 
 
-def _stands_still(pid: int) -> bool:
-    states = [each.read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return set(states) == {"T"}
-
-
 async def test_a_command_that_kafka_leaves_before_it_confirms_says_so_and_ends_in_time(
     own_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +62,7 @@ async def test_a_command_that_kafka_leaves_before_it_confirms_says_so_and_ends_i
     async def last_answer(consumer: AIOKafkaConsumer, *sources: object) -> None:
         await sought(consumer, *sources)
         os.kill(found.pid, signal.SIGSTOP)
-        while not _stands_still(found.pid):  # its threads are stopped one by one, and one may still take the event
+        while not is_frozen(found.pid):  # else it may still take the event
             await asyncio.sleep(0.001)
 
     monkeypatch.setattr(AIOKafkaConsumer, "seek_to_end", last_answer)
