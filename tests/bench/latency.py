@@ -13,6 +13,8 @@ from tests.bench.streams import HOPS, Streams, make_topics
 from tests.broker.deployment import Deployment
 
 PARTITIONS = 1
+"""Herald's default, on both sides. With six Kafka Streams is quicker, and Herald slower: docs/bench.md."""
+
 RELEASES = 30
 WARM_UP_SECONDS = 5
 CONTESTANTS = {HERALD: None, DEFAULTS: 0, QUICK: 10}

@@ -81,9 +81,12 @@ def _bounded(race: str, who: str, beside: Beside) -> str:
 
 
 def ratio(race: str, who: str, beside: Beside) -> str:
-    """A ratio with what it has to reach, in a few words."""
-    bound = BOUNDS.get((race, who))
-    return _figure(beside.ratio) + (f" (to reach: {bound.sign} {bound.reach:g})" if bound is not None else "")
+    """A ratio with what it has to reach, and that it does not where that is so."""
+    found, bound = _figure(beside.ratio), BOUNDS.get((race, who))
+    if bound is None:
+        return found
+    missed = "; missed" if bound.says(beside.ratio) == "missed" else ""
+    return f"{found} (to reach: {bound.sign} {bound.reach:g}{missed})"
 
 
 def _figure(value: float) -> str:

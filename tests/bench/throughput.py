@@ -16,6 +16,8 @@ from tests.bench.bounds import HERALD, IDIOM, RAW
 from tests.broker.deployment import Deployment
 
 PARTITIONS = 6
+"""A process decides for one shard while the transaction of another is written: one alone is slower."""
+
 SECONDS = 180
 IDIOM_COUNT = 1000
 """Messages of the idiom that are waited for: it is a hundred times slower than the others."""
