@@ -50,6 +50,7 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=4000
 num.network.threads=2
 num.io.threads=4
+log.cleaner.dedupe.buffer.size=33554432
 """
 """As a deployment of three has it, but for what makes a fault quick to take effect: who lags behind, or is silent, for
 3 and 4 s is out (Kafka: 30 and 9)."""

@@ -76,7 +76,8 @@ class Streams:
         java = [
             str(shutil.which("java")),
             "-Xmx512m",
-            "-XX:+UseSerialGC",
+            "-XX:+UseParallelGC",  # as the broker, so that neither stands still for longer
+            "-XX:ParallelGCThreads=2",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         ]
         with log.open("wb") as words:
