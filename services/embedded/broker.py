@@ -52,7 +52,7 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=33554432
 """
-"""Compaction takes 128 MB from the first moment by default; 32 hold a million keys at once, and more in several rounds."""
+"""Compaction takes 128 MB from the first moment by default; 32 hold a million keys at once, more in several rounds."""
 
 
 @dataclass(frozen=True, slots=True)

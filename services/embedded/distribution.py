@@ -37,8 +37,8 @@ _OPTIONS = (
     "-XX:MetaspaceSize=96m",
     "-XX:ReservedCodeCacheSize=240m",
 )
-"""A broker that is there soon and seldom stands still: with one thread it collects three times as long, and where so little
-is set aside for classes and code as these options' defaults do, it walks over the whole heap because that fills up."""
+"""A broker that is there soon and seldom stands still: with one thread it collects three times as long, and with so
+little set aside for classes and code as is by default, it walks over the whole heap because that fills up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from services.kernel.producer import TransactionalProducer
 from services.kernel.settings import KafkaSettings, SettingsError, kept_in
 
 if TYPE_CHECKING:
     from faststream.security import BaseSecurity
 
 REQUEST_TIMEOUT_MS = 10_000
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 @cache
@@ -98,8 +100,13 @@ class Connection:
 
     def producer(self, **arguments: Any) -> AIOKafkaProducer:
         """An idempotent producer that waits for all replicas. Event size is bounded by the topics, not here."""
-        defaults = {"enable_idempotence": True, "acks": "all", "max_request_size": 16 * 1024 * 1024}
+        defaults = {"enable_idempotence": True, "acks": "all", "max_request_size": MAX_REQUEST_BYTES}
         return AIOKafkaProducer(**(self._arguments() | defaults | arguments))
+
+    def transactional(self, transactional_id: str, **arguments: Any) -> TransactionalProducer:
+        """A producer that writes in transactions; its start fences whoever had the id before."""
+        defaults = {"acks": "all", "max_request_size": MAX_REQUEST_BYTES}
+        return TransactionalProducer(transactional_id, **(self._arguments() | defaults | arguments))
 
     def admin(self) -> AIOKafkaAdminClient:
         """An admin client: topics and their settings."""

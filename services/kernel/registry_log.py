@@ -59,7 +59,7 @@ async def publish(connection: Connection, registry: Registry, now: datetime) -> 
     more, and KafkaError when Kafka took it but is gone before it shows it.
     """
     prefix = connection.settings.topic_prefix
-    producer = connection.producer(transactional_id=f"{prefix}registry")
+    producer = connection.transactional(f"{prefix}registry")
     await producer.start()  # from here another one's transaction is fenced
     try:
         if registry.version != (await in_force(connection)).version + 1:

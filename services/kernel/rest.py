@@ -1,7 +1,7 @@
 """How long a shard rests after a transaction, so that what comes meanwhile goes together.
 
 A transaction costs some milliseconds of client and broker, whatever it holds; and one that begins before the markers of
-the last are written waits 20 ms in aiokafka.
+the last are written waits 20 ms.
 """
 
 import math

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -24,7 +23,7 @@ class Transactions:
 
     def __init__(self, connection: Connection, owner: str) -> None:
         self._connection = connection
-        self._producer: AIOKafkaProducer = connection.producer(
+        self._producer = connection.transactional(
             transactional_id=f"{connection.settings.topic_prefix}{owner}",
             transaction_timeout_ms=connection.settings.transaction_timeout_ms,
             max_batch_size=128 * 1024,

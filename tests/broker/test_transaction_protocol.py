@@ -1,0 +1,172 @@
+"""The second transaction protocol (KIP-890), which Herald writes itself: on a real Kafka, beside a plain consumer."""
+
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
+from aiokafka.errors import ConcurrentTransactions, ProducerFenced, RequestTimedOutError
+
+from services.embedded.broker import Broker
+from services.embedded.distribution import locate
+from services.kernel import frames
+from services.kernel.connection import Connection
+from services.kernel.draft import Output
+from services.kernel.producer import TransactionalProducer
+from services.kernel.settings import KafkaSettings
+from services.kernel.transaction import Transactions
+
+Send = Callable[..., Any]
+TOPICS = ("windows", "announcements", "alerts")
+
+
+@asynccontextmanager
+async def own_topics(bootstrap: str, prefix: str) -> AsyncIterator[Connection]:
+    """Some topics of the test's own."""
+    connection = Connection(KafkaSettings(bootstrap_servers=bootstrap, topic_prefix=prefix))
+    admin = connection.admin()
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(connection.topic(topic), 1, 1) for topic in TOPICS])
+        yield connection
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def owner(connection: Connection) -> AsyncIterator[Transactions]:
+    """A shard's transactions, started."""
+    transactions = Transactions(connection, "owner")
+    await transactions.start()
+    try:
+        yield transactions
+    finally:
+        await transactions.stop()
+
+
+def told(number: int) -> list[Output]:
+    """The outputs of one transaction: one record to each topic."""
+    return [Output(topic, b"key", str(number).encode(), 0) for topic in TOPICS]
+
+
+async def committed(connection: Connection) -> list[list[int]]:
+    """All that a read-committed consumer finds in each topic."""
+    consumer = connection.consumer()
+    await consumer.start()
+    try:
+        partitions = {TopicPartition(connection.topic(topic), 0): list[int]() for topic in TOPICS}
+        consumer.assign(list(partitions))
+        for partition, end in (await consumer.end_offsets(list(partitions))).items():
+            while await consumer.position(partition) < end:  # a marker ends each transaction
+                for taken, records in (await consumer.getmany(timeout_ms=100)).items():
+                    partitions[taken] += [int(record.value) for record in records]
+        return list(partitions.values())
+    finally:
+        await consumer.stop()
+
+
+def spied(transactions: Transactions, answer: Callable[[str, Any], Any] = lambda name, found: found) -> list[str]:
+    """The requests that go out from now on, by name; `answer` sees what comes back first."""
+    producer: TransactionalProducer = transactions._producer
+    send: Send = producer.client.send
+    names: list[str] = []
+
+    async def noted(node: int, request: Any, **arguments: Any) -> Any:
+        names.append(type(request).__name__)
+        return answer(names[-1], await send(node, request, **arguments))
+
+    producer.client.send = noted
+    return names
+
+
+def lost(kind: str, times: int = 1) -> Callable[[str, Any], Any]:
+    """Loses the answer to the first requests of a kind, which Kafka has carried out."""
+    left = [None] * times
+
+    def answer(name: str, found: Any) -> Any:
+        if name == kind and left:
+            left.pop()
+            raise RequestTimedOutError
+        return found
+
+    return answer
+
+
+async def test_a_transaction_names_no_partitions_first_and_has_an_epoch_of_its_own(kafka: str) -> None:
+    async with own_topics(kafka, "unnamed.") as connection, owner(connection) as transactions:
+        names, epochs = spied(transactions), []
+        for number in range(3):
+            await transactions.write(told(number))
+            epochs.append(transactions._producer._txn_manager.producer_epoch)
+        assert set(names) == {"Produce", "EndTxn"}
+        assert names.count("EndTxn") == 3
+        assert epochs == [epochs[0], epochs[0] + 1, epochs[0] + 2]
+        assert await committed(connection) == [[0, 1, 2]] * 3
+
+
+@pytest.mark.parametrize("kind", ["Produce", "EndTxn"])
+async def test_what_kafka_did_without_its_answer_coming_back_is_done_once(kafka: str, kind: str) -> None:
+    async with own_topics(kafka, f"lost-{kind.lower()}.") as connection, owner(connection) as transactions:
+        await transactions.write(told(0))
+        names = spied(transactions, lost(kind))
+        for number in (1, 2):
+            await transactions.write(told(number))
+        assert names.count(kind) >= 3, "its answer was not lost"
+        assert await committed(connection) == [[0, 1, 2]] * 3
+
+
+async def test_batches_that_meet_the_markers_of_the_last_transaction_are_sent_again(kafka: str) -> None:
+    left = [True]
+
+    def busy(name: str, found: Any) -> Any:
+        if name == "Produce" and left:
+            left.pop()
+            topics = [(topic, [(p, ConcurrentTransactions.errno, *rest) for p, _, *rest in parts])
+                      for topic, parts in found.topics]  # fmt: skip
+            return frames.ProduceResponse(topics, found.throttle_time_ms)
+        return found
+
+    async with own_topics(kafka, "markers.") as connection, owner(connection) as transactions:
+        names = spied(transactions, busy)
+        await transactions.write(told(0))
+        assert names.count("Produce") >= 2
+        assert await committed(connection) == [[0]] * 3
+
+
+async def test_an_older_owner_is_fenced_and_what_it_had_open_is_never_seen(kafka: str) -> None:
+    async with own_topics(kafka, "older.") as connection, owner(connection) as old:
+        await old.write(told(0))
+        producer = old._producer
+        await producer.begin_transaction()
+        await producer.send_and_wait(connection.topic("windows"), b"99", key=b"key", partition=0)
+        async with owner(connection) as new:
+            await new.write(told(1))
+            with pytest.raises(ProducerFenced):
+                await producer.send_and_wait(connection.topic("windows"), b"98", key=b"key", partition=0)
+            await new.write(told(2))
+        assert await committed(connection) == [[0, 1, 2]] * 3
+
+
+@pytest.mark.timeout(180)
+async def test_where_the_cluster_has_not_agreed_on_it_partitions_are_named_as_before(own_broker: Broker) -> None:
+    running = own_broker.status()
+    assert running is not None
+    bootstrap = running.bootstrap_servers
+    downgraded(bootstrap)
+    async with own_topics(bootstrap, "first.") as connection, owner(connection) as transactions:
+        names = spied(transactions)
+        for number in range(3):
+            await transactions.write(told(number))
+        assert set(names) == {"AddPartitionsToTxnRequest", "ProduceRequest", "EndTxnRequest"}
+        assert await committed(connection) == [[0, 1, 2]] * 3
+
+
+def downgraded(bootstrap: str) -> None:
+    """Takes a cluster back to the first protocol, with Kafka's own tool."""
+    command = [*locate(print).command(), "org.apache.kafka.tools.FeatureCommand", "--bootstrap-server", bootstrap]
+    command += ["downgrade", "--feature", "transaction.version=1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
