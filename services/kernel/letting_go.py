@@ -30,7 +30,7 @@ async def _drop(client: Any) -> None:
     """Ends what could not stop: a producer would go on sending, and each would keep its connections."""
     sender = getattr(client, "_sender", None)
     if sender is not None and sender.sender_task is not None:
-        sender.sender_task.cancel()
+        await ended(sender.sender_task)  # told to end, it would still wait for what it has begun to send
     connections = client.client if hasattr(client, "client") else client._client  # a producer's, a consumer's
     try:
         await asyncio.wait_for(connections.close(), STOP_SECONDS)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.client import CoordinationType
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import ConcurrentTransactions, NoError, for_code
 from aiokafka.producer.sender import EndTxnHandler, Sender, SendProduceReqHandler
 from aiokafka.producer.transaction_manager import PidAndEpoch, TransactionManager
@@ -91,5 +91,7 @@ class TransactionalProducer(AIOKafkaProducer):
     async def start(self) -> None:
         """Fences an older owner, and finds out which protocol the cluster has agreed on."""
         await super().start()
-        answer = await self.client.send(self.client.get_random_node(), frames.ApiVersions())
-        self._txn_manager.implicit = frames.finalized(answer).get(FEATURE, 0) >= LEVEL
+        manager, kind = self._txn_manager, CoordinationType.TRANSACTION
+        node_id = await self._sender._find_coordinator(kind, manager.transactional_id)  # it has just answered
+        answer = await self.client.send(node_id, frames.ApiVersions(), group=ConnectionGroup.COORDINATION)
+        manager.implicit = frames.finalized(answer).get(FEATURE, 0) >= LEVEL

@@ -92,7 +92,7 @@ def test_kafka_is_set_as_the_embedded_one_is() -> None:
     said = {k.removeprefix("KAFKA_").lower().replace("_", "."): v for k, v in ALL["kafka"]["environment"].items()}
     embedded = dict(line.split("=", 1) for line in _PROPERTIES.splitlines())
     own = {"listeners", "advertised.listeners", "controller.quorum.bootstrap.servers", "log.dirs"}
-    tuned = {name for name in embedded if name.startswith("num.")}
+    tuned = {name for name in embedded if name.startswith(("num.", "log.cleaner."))}
     assert {name: said.get(name) for name in embedded if name not in own | tuned} == {
         name: value for name, value in embedded.items() if name not in own | tuned
     }
