@@ -44,7 +44,7 @@ class Race:
 BACKLOG = Race("backlog of announcements", "announcements", "releases", "announcements", 20_000, peers=(RAW, IDIOM))
 FAN_OUTS = (
     Race("fan-out to 8 agencies", "notifier", "windows", "alerts.{agency}", 2_000, 8),
-    Race("fan-out to 100 agencies", "notifier", "windows", "alerts.{agency}", 120, 100),
+    Race("fan-out to 100 agencies", "notifier", "windows", "alerts.{agency}", 480, 100),
     Race("fan-out to 1,000 agencies", "notifier", "windows", "alerts.{agency}", 16, 1_000),
 )
 
