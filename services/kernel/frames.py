@@ -158,3 +158,9 @@ def finalized(answer: Any) -> dict[str, int]:
     """The levels of features in an ApiVersionsResponse."""
     value = answer.tags.get(FINALIZED_FEATURES)
     return {name: level for name, level, _ in _FEATURES.decode(BytesIO(value)) or []} if value else {}
+
+
+def known(answer: Any) -> bool:
+    """Whether who gave an ApiVersionsResponse takes these requests: a proxy may know fewer than its cluster."""
+    newest = {key: most for key, _, most in answer.api_keys}
+    return all(newest.get(frame.API_KEY, -1) >= frame.API_VERSION for frame in (ProduceFrame, EndTxnFrame))

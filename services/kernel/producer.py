@@ -9,14 +9,18 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import ConnectionGroup, CoordinationType
-from aiokafka.errors import ConcurrentTransactions, NoError, for_code
+from aiokafka.errors import ConcurrentTransactions, NoError, ProducerFenced, for_code
 from aiokafka.producer.sender import EndTxnHandler, Sender, SendProduceReqHandler
 from aiokafka.producer.transaction_manager import PidAndEpoch, TransactionManager
 from aiokafka.structs import TopicPartition
 
 from services.kernel import frames
+from services.kernel.letting_go import let_go
 
 FEATURE, LEVEL = "transaction.version", 2
+
+FENCED = (49, 90)
+"""INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED: another has the id now, with another producer id or a later epoch."""
 
 
 class _Manager(TransactionManager):
@@ -25,8 +29,9 @@ class _Manager(TransactionManager):
     def maybe_add_partition_to_txn(self, tp: TopicPartition) -> None:
         if not self.implicit:
             super().maybe_add_partition_to_txn(tp)
-        elif tp not in self._txn_partitions:
-            self._txn_partitions.add(tp)
+            return
+        assert self.is_in_transaction(), "what is written outside a transaction opens one that nobody ends"  # noqa: S101
+        self._txn_partitions.add(tp)
 
     def begin_epoch(self, producer_id: int, epoch: int) -> None:
         """Sequence numbers begin anew with each."""
@@ -55,6 +60,8 @@ class _EndTxn(EndTxnHandler):
         )
 
     def handle_response(self, resp: Any) -> float | None:
+        if resp.error_code in FENCED:
+            raise ProducerFenced
         if for_code(resp.error_code) is NoError:
             self._sender._txn_manager.begin_epoch(resp.producer_id, resp.producer_epoch)
         backoff: float | None = super().handle_response(resp)
@@ -92,6 +99,12 @@ class TransactionalProducer(AIOKafkaProducer):
         """Fences an older owner, and finds out which protocol the cluster has agreed on."""
         await super().start()
         manager, kind = self._txn_manager, CoordinationType.TRANSACTION
-        node_id = await self._sender._find_coordinator(kind, manager.transactional_id)  # it has just answered
-        answer = await self.client.send(node_id, frames.ApiVersions(), group=ConnectionGroup.COORDINATION)
-        manager.implicit = frames.finalized(answer).get(FEATURE, 0) >= LEVEL
+        try:
+            node_id = await self._sender._find_coordinator(kind, manager.transactional_id)  # it has just answered
+            answer = await self.client.send(node_id, frames.ApiVersions(), group=ConnectionGroup.COORDINATION)
+            manager.implicit = frames.known(answer) and frames.finalized(answer).get(FEATURE, 0) >= LEVEL
+        except NotImplementedError:  # a broker of before these levels: it does not know the question
+            return
+        except BaseException:
+            await let_go(self)
+            raise

@@ -77,7 +77,9 @@ async def publish(connection: Connection, registry: Registry, now: datetime) -> 
     except (ProducerFenced, IllegalOperation):  # the latter where that is known before anything was sent
         raise RegistryConflict("another `registry apply` overtook this one: look at it, and apply again") from None
     except KafkaError as error:
-        raise RegistryConflict(f"the registry was not written: {error!r}") from error
+        raise RegistryConflict(
+            f"nobody knows whether it was written: {error!r}; look at it, and apply again"
+        ) from error
     finally:
         await let_go(producer)
     # Kafka answers a commit before it writes the markers that show it: 0.1 s before, for the first one of a broker.

@@ -1,5 +1,6 @@
 """The second transaction protocol (KIP-890), which Herald writes itself: on a real Kafka, beside a plain consumer."""
 
+import random
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,8 +19,12 @@ from services.kernel.draft import Output
 from services.kernel.producer import TransactionalProducer
 from services.kernel.settings import KafkaSettings
 from services.kernel.transaction import Transactions
+from tests.scale import long_run
 
 Send = Callable[..., Any]
+EPOCHS = 32_767
+"""A producer id has no more: the largest number of 16 bits with a sign."""
+
 TOPICS = ("windows", "announcements", "alerts")
 
 
@@ -148,6 +153,41 @@ async def test_an_older_owner_is_fenced_and_what_it_had_open_is_never_seen(kafka
                 await producer.send_and_wait(connection.topic("windows"), b"98", key=b"key", partition=0)
             await new.write(told(2))
         assert await committed(connection) == [[0, 1, 2]] * 3
+
+
+async def test_who_is_overtaken_before_its_commit_learns_that_it_was_fenced(kafka: str) -> None:
+    async with own_topics(kafka, "overtaken.") as connection, owner(connection) as old:
+        producer = old._producer
+        await producer.begin_transaction()
+        await producer.send_and_wait(connection.topic("windows"), b"99", key=b"key", partition=0)
+        async with owner(connection) as new:
+            await new.write(told(0))
+            with pytest.raises(ProducerFenced):
+                await producer.commit_transaction()
+        assert await committed(connection) == [[0]] * 3
+
+
+@long_run
+@pytest.mark.timeout(1800)
+async def test_when_the_epochs_of_a_producer_id_are_used_up_the_next_one_goes_on(own_broker: Broker) -> None:
+    running = own_broker.status()
+    assert running is not None
+    count, losses = EPOCHS + 300, random.Random(890)
+
+    def answer(name: str, found: Any) -> Any:
+        near = abs(producer._txn_manager.producer_epoch - EPOCHS) < 20
+        if losses.random() < (0.2 if near else 0.0002):
+            raise RequestTimedOutError
+        return found
+
+    async with own_topics(running.bootstrap_servers, "epochs.") as connection, owner(connection) as transactions:
+        producer = transactions._producer
+        first = producer._txn_manager.producer_id
+        spied(transactions, answer)
+        for number in range(count):
+            await transactions.write(told(number))
+        assert producer._txn_manager.producer_id != first
+        assert await committed(connection) == [list(range(count))] * 3
 
 
 @pytest.mark.timeout(180)
