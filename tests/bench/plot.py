@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from html import escape
 from math import log
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 60, 30, 20, 40
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 70, 50, 20, 40
+COLUMNS, COLUMN, ROW = 2, 320, 18
+"""Of the names, which stand below: in the picture they would lie over lines."""
+
 COLOURS = ("#0b6e4f", "#08a045", "#b23a48", "#e07a5f", "#3d405b", "#81a4cd")
 
 Points = list[tuple[float, float]]
@@ -41,22 +44,23 @@ class Picture:
 
     def svg(self) -> str:
         """The picture as a file holds it."""
-        drawn = self._axes()
+        height = HEIGHT + ROW * (1 + (len(self.lines) - 1) // COLUMNS)
+        drawn = [f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>', *self._axes()]
         for number, ((name, points), colour) in enumerate(zip(self.lines.items(), COLOURS, strict=False)):
             places = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in points)
             dash = ' stroke-dasharray="6 3"' if self.dashed is not None and self.dashed in name else ""
             drawn.append(f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-            at = TOP + 20 + 18 * number
-            drawn.append(f'<text x="{LEFT + 14}" y="{at}" fill="{colour}">{escape(name)}</text>')
-        size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+            x, y = LEFT + COLUMN * (number % COLUMNS), HEIGHT + ROW * (number // COLUMNS)
+            line = f'x1="{x}" x2="{x + 30}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2"{dash}'
+            drawn.append(f'<line {line}/><text x="{x + 38}" y="{y + 4}">{escape(name)}</text>')
+        size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
         style = 'font-family="sans-serif" font-size="12"'
         body = "\n".join(drawn)
         start = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'
         return f"{start}\n<title>{escape(self.title)}</title>\n{body}\n</svg>\n"
 
     def _axes(self) -> list[str]:
-        bottom, top = HEIGHT - BOTTOM, TOP
-        drawn = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>']
+        bottom, top, drawn = HEIGHT - BOTTOM, TOP, []
         for value in self.across.marks:
             x = f"{self._x(value):.1f}"
             drawn.append(f'<line x1="{x}" x2="{x}" y1="{top}" y2="{bottom}" stroke="#dddddd"/>')

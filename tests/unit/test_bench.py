@@ -71,7 +71,7 @@ def test_what_lies_beyond_a_picture_is_drawn_at_its_edge() -> None:
     assert [axis.share(value) for value in (1, 10, 100, 5000)] == [0, 0, 0.5, 1]
     picture = Picture("<t>", axis, axis, {"a": [(1, 1), (5000, 5000)]}).svg()
     assert "&lt;t&gt;" in picture
-    assert 'points="60.0,340.0 730.0,20.0"' in picture
+    assert 'points="70.0,340.0 710.0,20.0"' in picture
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
