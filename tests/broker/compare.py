@@ -7,7 +7,7 @@ nothing with the services but the contract.
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.broker.deployment import Deployment
@@ -33,10 +33,11 @@ class Account:
 
 
 class Comparison:
-    """One comparison: the differences that it has found."""
+    """One comparison: the differences that it has found. `ahead`: so far a service's clock was at most."""
 
-    def __init__(self, deployment: Deployment, account: Account) -> None:
+    def __init__(self, deployment: Deployment, account: Account, ahead: timedelta = timedelta(0)) -> None:
         self.differences: list[str] = []
+        self._ahead = ahead
         self._deployment = deployment
         self._account = account
 
@@ -125,7 +126,8 @@ class Comparison:
             if len({(a["repeats"], a["tier"], a["chase"]) for a in repeats}) < len(repeats):
                 self.differences.append(f"{agency} was reminded twice of {release_id}")
             for alert in repeats:
-                if _instant(alert["issued_at"]) < min(_instant(answer["due_at"]) for answer in alert["answer_by"]):
+                due = min(_instant(answer["due_at"]) for answer in alert["answer_by"])
+                if _instant(alert["issued_at"]) + self._ahead < due:  # Kafka's time, what is due goes by the service's
                     self.differences.append(f"{agency} was reminded of {release_id} too early")
 
     async def _answers(self) -> None:

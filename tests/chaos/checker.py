@@ -6,7 +6,7 @@ Shares nothing with the services but the contract.
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.broker.clocks import BEGINS
@@ -14,6 +14,7 @@ from tests.broker.compare import Comparison, Json
 from tests.broker.deployment import Deployment
 from tests.broker.receivers import Hooks, Mails
 from tests.chaos.load import HOOKED, MAILED, WAVERING, Load, addresses
+from tests.chaos.schedule import STEPPED_SECONDS
 
 LATEST_SECONDS = 5.0
 """So late a timer may be in real time, not counting the time in which something was wrong."""
@@ -40,7 +41,7 @@ class Checker(Comparison):
     """One check of a whole run. `latest`: the longest that a timer was late, in undisturbed seconds."""
 
     def __init__(self, deployment: Deployment, load: Load, times: Times, hooked: Hooks, mailed: Mails) -> None:
-        super().__init__(deployment, load.account())
+        super().__init__(deployment, load.account(), timedelta(seconds=max(STEPPED_SECONDS) * times.rate))
         self._load, self._times, self._hooked, self._mailed = load, times, hooked, mailed
         self.latest = 0.0
         self.timers = 0
