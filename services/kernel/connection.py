@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from faststream.security import BaseSecurity
 
 REQUEST_TIMEOUT_MS = 10_000
-MAX_REQUEST_BYTES = 16 * 1024 * 1024
+_WRITES = {"enable_idempotence": True, "acks": "all", "max_request_size": 16 * 1024 * 1024}
+"""Of each producer: it waits for all replicas. Event size is bounded by the topics, not here."""
 
 
 @cache
@@ -99,14 +100,12 @@ class Connection:
         return AIOKafkaConsumer(**(self._arguments() | defaults | arguments))
 
     def producer(self, **arguments: Any) -> AIOKafkaProducer:
-        """An idempotent producer that waits for all replicas. Event size is bounded by the topics, not here."""
-        defaults = {"enable_idempotence": True, "acks": "all", "max_request_size": MAX_REQUEST_BYTES}
-        return AIOKafkaProducer(**(self._arguments() | defaults | arguments))
+        """An idempotent producer."""
+        return AIOKafkaProducer(**(self._arguments() | _WRITES | arguments))
 
     def transactional(self, transactional_id: str, **arguments: Any) -> TransactionalProducer:
         """A producer that writes in transactions; its start fences whoever had the id before."""
-        defaults = {"acks": "all", "max_request_size": MAX_REQUEST_BYTES}
-        return TransactionalProducer(transactional_id, **(self._arguments() | defaults | arguments))
+        return TransactionalProducer(transactional_id, **(self._arguments() | _WRITES | arguments))
 
     def admin(self) -> AIOKafkaAdminClient:
         """An admin client: topics and their settings."""

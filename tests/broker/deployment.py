@@ -32,6 +32,13 @@ def is_frozen(pid: int) -> bool:
     return set(states) == {"T"}
 
 
+async def freeze(pid: int) -> None:
+    """Stops a process, and waits until all of it stands still: else it may still take what comes next."""
+    os.kill(pid, signal.SIGSTOP)
+    while not is_frozen(pid):
+        await asyncio.sleep(0.001)
+
+
 @dataclass(slots=True)
 class Process:
     """One service process."""

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from services.cli.exchange import exchange
 from services.embedded.broker import Broker
 from tests.broker import doorway
-from tests.broker.deployment import Deployment, is_frozen
+from tests.broker.deployment import Deployment, freeze
 from tests.broker.flow import registry, release
 from tests.scale import long_run
 
@@ -61,9 +61,7 @@ async def test_a_command_that_kafka_leaves_before_it_confirms_says_so_and_ends_i
 
     async def last_answer(consumer: AIOKafkaConsumer, *sources: object) -> None:
         await sought(consumer, *sources)
-        os.kill(found.pid, signal.SIGSTOP)
-        while not is_frozen(found.pid):  # else it may still take the event
-            await asyncio.sleep(0.001)
+        await freeze(found.pid)
 
     monkeypatch.setattr(AIOKafkaConsumer, "seek_to_end", last_answer)
     try:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 from aiokafka.errors import ConcurrentTransactions, ProducerFenced, RequestTimedOutError
 
@@ -17,11 +16,14 @@ from services.kernel import frames
 from services.kernel.connection import Connection
 from services.kernel.draft import Output
 from services.kernel.producer import TransactionalProducer
+from services.kernel.records import records
 from services.kernel.settings import KafkaSettings
 from services.kernel.transaction import Transactions
 from tests.scale import long_run
 
-Send = Callable[..., Any]
+Answer = Callable[[str, Any], Any]
+"""What comes back of a request of this name, for which Kafka's answer is given."""
+
 EPOCHS = 32_767
 """A producer id has no more: the largest number of 16 bits with a sign."""
 
@@ -59,24 +61,21 @@ def told(number: int) -> list[Output]:
 
 async def committed(connection: Connection) -> list[list[int]]:
     """All that a read-committed consumer finds in each topic."""
-    consumer = connection.consumer()
-    await consumer.start()
-    try:
-        partitions = {TopicPartition(connection.topic(topic), 0): list[int]() for topic in TOPICS}
-        consumer.assign(list(partitions))
-        for partition, end in (await consumer.end_offsets(list(partitions))).items():
-            while await consumer.position(partition) < end:  # a marker ends each transaction
-                for taken, records in (await consumer.getmany(timeout_ms=100)).items():
-                    partitions[taken] += [int(record.value) for record in records]
-        return list(partitions.values())
-    finally:
-        await consumer.stop()
+    return [[int(record.value) async for record in records(connection, topic)] for topic in TOPICS]
 
 
-def spied(transactions: Transactions, answer: Callable[[str, Any], Any] = lambda name, found: found) -> list[str]:
+async def leave_open(connection: Connection, transactions: Transactions) -> TransactionalProducer:
+    """Writes in a transaction that has not ended; gives its producer."""
+    producer: TransactionalProducer = transactions._producer
+    await producer.begin_transaction()
+    await producer.send_and_wait(connection.topic("windows"), b"99", key=b"key", partition=0)
+    return producer
+
+
+def spied(transactions: Transactions, answer: Answer = lambda name, found: found) -> list[str]:
     """The requests that go out from now on, by name; `answer` sees what comes back first."""
     producer: TransactionalProducer = transactions._producer
-    send: Send = producer.client.send
+    send = producer.client.send
     names: list[str] = []
 
     async def noted(node: int, request: Any, **arguments: Any) -> Any:
@@ -87,17 +86,31 @@ def spied(transactions: Transactions, answer: Callable[[str, Any], Any] = lambda
     return names
 
 
-def lost(kind: str, times: int = 1) -> Callable[[str, Any], Any]:
-    """Loses the answer to the first requests of a kind, which Kafka has carried out."""
-    left = [None] * times
+def once(kind: str, changed: Callable[[Any], Any]) -> Answer:
+    """Has the answer to the first request of a kind, which Kafka has carried out, come back changed or not at all."""
+    left = [kind]
 
     def answer(name: str, found: Any) -> Any:
-        if name == kind and left:
-            left.pop()
-            raise RequestTimedOutError
-        return found
+        if name not in left:
+            return found
+        left.clear()
+        return changed(found)
 
     return answer
+
+
+def lost(found: Any) -> Any:
+    """No answer comes."""
+    raise RequestTimedOutError
+
+
+def busy(found: frames.ProduceResponse) -> frames.ProduceResponse:
+    """The markers of the last transaction are still being written."""
+    topics = [
+        (topic, [(number, ConcurrentTransactions.errno, *rest) for number, _, *rest in partitions])
+        for topic, partitions in found.topics
+    ]
+    return frames.ProduceResponse(topics, found.throttle_time_ms)
 
 
 async def test_a_transaction_names_no_partitions_first_and_has_an_epoch_of_its_own(kafka: str) -> None:
@@ -116,7 +129,7 @@ async def test_a_transaction_names_no_partitions_first_and_has_an_epoch_of_its_o
 async def test_what_kafka_did_without_its_answer_coming_back_is_done_once(kafka: str, kind: str) -> None:
     async with own_topics(kafka, f"lost-{kind.lower()}.") as connection, owner(connection) as transactions:
         await transactions.write(told(0))
-        names = spied(transactions, lost(kind))
+        names = spied(transactions, once(kind, lost))
         for number in (1, 2):
             await transactions.write(told(number))
         assert names.count(kind) >= 3, "its answer was not lost"
@@ -124,18 +137,8 @@ async def test_what_kafka_did_without_its_answer_coming_back_is_done_once(kafka:
 
 
 async def test_batches_that_meet_the_markers_of_the_last_transaction_are_sent_again(kafka: str) -> None:
-    left = [True]
-
-    def busy(name: str, found: Any) -> Any:
-        if name == "Produce" and left:
-            left.pop()
-            topics = [(topic, [(p, ConcurrentTransactions.errno, *rest) for p, _, *rest in parts])
-                      for topic, parts in found.topics]  # fmt: skip
-            return frames.ProduceResponse(topics, found.throttle_time_ms)
-        return found
-
     async with own_topics(kafka, "markers.") as connection, owner(connection) as transactions:
-        names = spied(transactions, busy)
+        names = spied(transactions, once("Produce", busy))
         await transactions.write(told(0))
         assert names.count("Produce") >= 2
         assert await committed(connection) == [[0]] * 3
@@ -144,9 +147,7 @@ async def test_batches_that_meet_the_markers_of_the_last_transaction_are_sent_ag
 async def test_an_older_owner_is_fenced_and_what_it_had_open_is_never_seen(kafka: str) -> None:
     async with own_topics(kafka, "older.") as connection, owner(connection) as old:
         await old.write(told(0))
-        producer = old._producer
-        await producer.begin_transaction()
-        await producer.send_and_wait(connection.topic("windows"), b"99", key=b"key", partition=0)
+        producer = await leave_open(connection, old)
         async with owner(connection) as new:
             await new.write(told(1))
             with pytest.raises(ProducerFenced):
@@ -157,9 +158,7 @@ async def test_an_older_owner_is_fenced_and_what_it_had_open_is_never_seen(kafka
 
 async def test_who_is_overtaken_before_its_commit_learns_that_it_was_fenced(kafka: str) -> None:
     async with own_topics(kafka, "overtaken.") as connection, owner(connection) as old:
-        producer = old._producer
-        await producer.begin_transaction()
-        await producer.send_and_wait(connection.topic("windows"), b"99", key=b"key", partition=0)
+        producer = await leave_open(connection, old)
         async with owner(connection) as new:
             await new.write(told(0))
             with pytest.raises(ProducerFenced):

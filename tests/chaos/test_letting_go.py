@@ -13,7 +13,7 @@ from services.kernel.draft import Output
 from services.kernel.provision import provision
 from services.kernel.settings import KafkaSettings
 from services.kernel.transaction import Transactions
-from tests.broker.deployment import is_frozen
+from tests.broker.deployment import freeze
 from tests.broker.flow import registry
 
 
@@ -40,9 +40,7 @@ async def test_a_producer_that_cannot_stop_is_dropped_with_its_task_and_its_conn
     await transactions.start()
     output = Output("windows", b"k", b"{}")
     await transactions.write([output])
-    os.kill(found.pid, signal.SIGSTOP)
-    while not is_frozen(found.pid):  # else it may still take what is written
-        await asyncio.sleep(0.001)
+    await freeze(found.pid)
     try:
         writing = asyncio.create_task(transactions.write([output]))
         while not running("_send_produce_req") and not running("_do_add"):
