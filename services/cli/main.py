@@ -97,7 +97,7 @@ def _explained(error: Exception) -> tuple[int, str]:
             return 2, str(error)
         case "EmbeddedError" | "StackError" | "ProvisionError" | "RegistryConflict" | "NotProvisioned":
             return 1, str(error)
-        case "AccessError" | "NotSecured" | "AuditError" | "NothingToAudit":
+        case "AccessError" | "NotSecured" | "AuditError" | "NothingToAudit" | "DatabaseAway":
             return 1, str(error)
         case "TopicAuthorizationFailedError" | "GroupAuthorizationFailedError" | "ClusterAuthorizationFailedError":
             return 1, f"Kafka refuses: this user may not: {error}"

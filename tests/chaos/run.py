@@ -124,7 +124,9 @@ async def chaos(
                     if time.monotonic() > until or faults.findings:
                         break
                     await asyncio.sleep(burst.quiet)
+                say("no more faults or statements: waits until every window has ended")
                 await asyncio.gather(load.settle(), faults.rest())
+                say("checks what everybody was told")
                 checker = Checker(deployment, load, times, hooked, mailed)
                 await checker.run()
                 behind = DoorChecker(deployment, load)

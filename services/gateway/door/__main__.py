@@ -3,6 +3,7 @@
 Exit codes: 0 ended as told, 1 failed, 2 settings that cannot work.
 """
 
+import logging
 import signal
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ import uvicorn
 from services.gateway.door.app import door
 from services.gateway.door.guard import MAX_HEADER_BYTES
 from services.gateway.door.protocol import Timely
-from services.gateway.model.database import NewerDatabase
+from services.gateway.model.database import DatabaseAway, NewerDatabase
 from services.kernel.collecting import collect_less_often
 from services.kernel.health import HealthServer
 from services.kernel.loopback import is_loopback
@@ -48,7 +49,7 @@ def check(settings: Settings) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until a signal comes. Raises SettingsError and NewerDatabase."""
+    """Serves until a signal comes. Raises SettingsError, NewerDatabase and DatabaseAway."""
     check(settings)
     collect_less_often()
     app = door(settings)
@@ -69,6 +70,8 @@ async def serve(settings: Settings) -> None:
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
     server = Server(config)
+    # Of a start that failed it would show a traceback: what is raised in the end says why.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.failure is None)
 
     def problems() -> dict[str, str]:
         found = {} if server.started else {"door": "does not listen yet"}
@@ -77,7 +80,7 @@ async def serve(settings: Settings) -> None:
     health = HealthServer(settings, "door", problems)
     health.start()
     try:
-        with suppress(SystemExit):  # of a start that failed: what follows says why
+        with suppress(SystemExit):  # of a start that failed
             await server.serve()
     finally:
         health.stop()
@@ -89,7 +92,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Runs the door; whatever goes wrong is one line."""
-    run("door", serve, explained=(NewerDatabase,))
+    run("door", serve, explained=(NewerDatabase, DatabaseAway))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, event
+from sqlalchemy import URL, Connection, MetaData, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.gateway.model.tables import METADATA
@@ -40,14 +41,21 @@ class NewerDatabase(Exception):
     """A later version of Herald has made the tables; one line for people."""
 
 
+class DatabaseAway(Exception):
+    """The database cannot be reached, or lets nobody in; one line for people."""
+
+
 async def migrate(engine: AsyncEngine) -> None:
-    """Brings the tables to what this version expects. Raises NewerDatabase."""
+    """Brings the tables to what this version expects. Raises NewerDatabase and DatabaseAway."""
     async with _alone(engine) as connection:
         await connection.run_sync(_upgrade)
 
 
 async def rebuild(engine: AsyncEngine) -> None:
-    """Forgets everything, so that it is projected anew; tables of a later version give way to this one's."""
+    """Forgets everything, so that it is projected anew; tables of a later version give way to this one's.
+
+    Raises DatabaseAway.
+    """
     try:
         await migrate(engine)
     except NewerDatabase:
@@ -67,9 +75,21 @@ async def empty(engine: AsyncEngine) -> None:
 @asynccontextmanager
 async def _alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction that changes tables: of doors that begin at the same instant, only the first has to make them."""
+    await _reach(engine)
     async with engine.begin() as connection:
         await connection.exec_driver_sql(_ALONE[connection.dialect.name])
         yield connection
+
+
+async def _reach(engine: AsyncEngine) -> None:
+    try:
+        async with engine.connect():
+            return
+    except Exception as error:  # drivers have a hundred kinds, and only some derive from SQLAlchemy's
+        why = str(error.orig if isinstance(error, DBAPIError) else error) or type(error).__name__
+        url = engine.url
+        where = URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database)
+        raise DatabaseAway(f"cannot open the read model's database {where}: {why}") from error
 
 
 def _stated(settings: Settings) -> str:
