@@ -96,10 +96,9 @@ class Copies:
                 clock.write_text("0")
             case _:  # rebalance again and again
                 for _ in range(2):
-                    extra = self._start(name)
+                    self._start(name)
                     await asyncio.sleep(SOON_SECONDS)
-                    self._living[name].remove(extra)
-                    await self._ends(extra)
+                    await self._ends(self._living[name].pop())  # the extra copy, or whoever took a hurt one's place
 
     def _start(self, name: str, **hurt: str) -> Process:
         if name in {DOOR, WATCHDOG}:

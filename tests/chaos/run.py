@@ -178,7 +178,7 @@ def main() -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr if given.json else sys.stdout, flush=True)
 
-    failed = []
+    failed, unrun = [], []
     for seed in range(given.seed, given.seed + given.seeds):
         try:
             outcome = _run(seed, given, say)
@@ -187,14 +187,15 @@ def main() -> int:
             return 130
         except Exception as error:
             print(f"seed {seed} could not be run: {type(error).__name__}: {error}", file=sys.stderr)
-            return 3
+            unrun.append(str(seed))
+            continue
         if outcome.findings:
             failed.append(str(seed))
         print(json.dumps(asdict(outcome)) if given.json else "\n".join(outcome.lines()), flush=True)
     if given.seeds > 1:
         found = f"findings with {', '.join(failed)}" if failed else "nothing found"
-        say(f"{given.seeds} seeds, {found}")
-    return 1 if failed else 0
+        say(f"{given.seeds} seeds, {found}" + (f"; not run: {', '.join(unrun)}" if unrun else ""))
+    return 3 if unrun else 1 if failed else 0
 
 
 def _run(seed: int, given: argparse.Namespace, say: Callable[[str], None]) -> Outcome:
