@@ -10,6 +10,7 @@ import pytest
 
 from services.embedded.ports import LOOPBACK, free
 from tests.broker.documented import ROOT
+from tests.repo.runbook import quotes
 
 
 def started(data: Path, **settings: str) -> tuple[int, str]:
@@ -37,6 +38,7 @@ def test_on_a_database_of_a_later_version_it_says_so(tmp_path: Path) -> None:
 
 
 def test_without_its_database_it_says_so_and_shows_no_password(tmp_path: Path) -> None:
+    assert quotes("*cannot open the read model's database*")
     nowhere = f"{LOOPBACK}:{free()}/herald"
     code, said = started(tmp_path, HERALD_DOOR__DATABASE=f"postgresql://door:hush@{nowhere}")
     assert code == 1
