@@ -130,16 +130,15 @@ async def chaos(
                 await asyncio.gather(load.settle(), faults.rest())
                 say("checks what everybody was told")
                 checker, behind = Checker(deployment, load, times, hooked, mailed), DoorChecker(deployment, load)
-                audited: list[str] = []
                 try:
                     await checker.run()
                     await behind.run()
                     report = await audit(deployment.connection, clock=clock, grace=timedelta(0))
-                    audited = [f"herald audit: {one.line}" for one in report.differences]
+                    outcome.findings += [f"herald audit: {one.line}" for one in report.differences]
                 except KafkaError as error:  # of partitions that nobody leads any more, say
-                    faults.findings.append(f"not all of it can be checked: {error}")
-                outcome.findings = faults.findings + checker.differences + behind.differences
-                outcome.findings += false_alarms(deployment.processes, times.troubled) + audited
+                    outcome.findings.append(f"not all of it can be checked: {error}")
+                outcome.findings += faults.findings + checker.differences + behind.differences
+                outcome.findings += false_alarms(deployment.processes, times.troubled)
                 outcome.faults, outcome.ended = dict(faults.done), dict(faults.copies.ended)
                 outcome.statements, outcome.said_again = load.statements, load.again
                 outcome.door_answers = dict(sorted(load.doors.statuses.items()))

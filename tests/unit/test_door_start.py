@@ -13,12 +13,12 @@ from tests.broker.documented import ROOT
 from tests.repo.runbook import quotes
 
 
-def started(data: Path, **settings: str) -> tuple[int, str]:
-    """How a door ended without a Kafka: its code and what it said."""
+def started(data: Path, *command: str, **settings: str) -> tuple[int, str]:
+    """How a door, or another command, ended without a Kafka: its code and what it said."""
     nowhere = {"HERALD_KAFKA__BOOTSTRAP_SERVERS": f"{LOOPBACK}:{free()}", "HERALD_DATA": str(data)}
     env = os.environ | nowhere | settings
-    command = [sys.executable, "-m", "services.gateway.door"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    python = [sys.executable, "-m", *(command or ["services.gateway.door"])]
+    done = subprocess.run(python, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stderr.strip()
 
 
@@ -44,6 +44,14 @@ def test_without_its_database_it_says_so_and_shows_no_password(tmp_path: Path) -
     assert code == 1
     assert said.startswith(f"herald door: cannot open the read model's database postgresql://{nowhere}: ")
     assert "hush" not in said
+
+
+def test_a_rebuild_without_its_database_says_so(tmp_path: Path) -> None:
+    nowhere = f"postgresql://{LOOPBACK}:{free()}/herald"
+    rebuild = ("services.cli.main", "read-model", "rebuild", "--yes")
+    code, said = started(tmp_path, *rebuild, HERALD_DOOR__DATABASE=nowhere)
+    assert code == 1
+    assert said.startswith(f"herald: cannot open the read model's database {nowhere}: ")
 
 
 @pytest.mark.parametrize("name", ["HERALD_PARTITIONS", "HERALD_DOOR__PORT"])

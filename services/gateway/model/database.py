@@ -1,7 +1,7 @@
 """The database behind the read model: SQLite in the data directory, or PostgreSQL by URL."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +75,14 @@ async def empty(engine: AsyncEngine) -> None:
 @asynccontextmanager
 async def _alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction that changes tables: of doors that begin at the same instant, only the first has to make them."""
-    await _reach(engine)
-    async with engine.begin() as connection:
+    async with aclosing(await _opened(engine)) as connection, connection.begin():
         await connection.exec_driver_sql(_ALONE[connection.dialect.name])
         yield connection
 
 
-async def _reach(engine: AsyncEngine) -> None:
+async def _opened(engine: AsyncEngine) -> AsyncConnection:
     try:
-        async with engine.connect():
-            return
+        return await engine.connect()
     except Exception as error:  # drivers have a hundred kinds, and only some derive from SQLAlchemy's
         why = str(error.orig if isinstance(error, DBAPIError) else error) or type(error).__name__
         url = engine.url
