@@ -394,10 +394,14 @@ def test_provisioning_takes_away_what_is_too_much_of_its_own_users_only(secured:
     def changed(*arguments: str) -> set[tuple[str, Acl]]:
         return {(one["change"], Acl(**one["acl"])) for one in secured.run("provision", *arguments)}
 
+    def listed() -> set[Acl]:
+        return access.acls() & {stray, elsewhere, strangers, missing}
+
+    assert reach.soon(lambda: listed() == {stray, elsewhere, strangers})
     assert changed("--dry-run") == expected
     assert access.acls() >= {stray, elsewhere, strangers}
     assert changed() == expected
-    assert access.acls() & {stray, elsewhere, strangers, missing} == {strangers, missing}
+    assert reach.soon(lambda: listed() == {strangers, missing})
     assert changed() == set()
     access.remove([strangers])
 
