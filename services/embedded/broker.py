@@ -275,9 +275,15 @@ class Broker:
         owned: bool,
         lock: IO[str],
     ) -> Running:
-        from services.embedded.lifeline import tied  # noqa: PLC0415 - keeps `status` quick
+        from services.embedded.fencing import fence, was_killed  # noqa: PLC0415 - keeps `status` quick
+        from services.embedded.lifeline import tied  # noqa: PLC0415
 
-        java = [*distribution.command(), "kafka.Kafka", str(self.folder / "server.properties")]
+        began, told = time.monotonic(), False
+        properties = self.folder / "server.properties"
+        if was_killed(self.folder / "logs"):
+            controller = f"CONTROLLER://{LOOPBACK}:{controller_port}"
+            fence(distribution, properties, controller, self.log, lock.fileno())
+        java = [*distribution.command(), "kafka.Kafka", str(properties)]
         # The broker inherits the lock: while it lives, no second one starts on the same data.
         with self.log.open("ab") as log:
             self._log_from = log.tell()
@@ -292,7 +298,6 @@ class Broker:
             )
         running = Running(process.pid, port, controller_port, _started(process.pid) or "", str(self.folder))
         self._state.write_text(json.dumps(asdict(running)))
-        began, told = time.monotonic(), False
         while not is_listening(port):
             if process.poll() is not None:
                 raise (PortTaken if IN_USE in self._written() else EmbeddedError)(self.last_words())

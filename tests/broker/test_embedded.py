@@ -1,5 +1,6 @@
 """The embedded Kafka: started, stopped, hurt; one clear line each, and no data lost."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -8,10 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
 
 from schemas.topics import SERVICES
 from services.embedded import EmbeddedError
@@ -65,6 +69,48 @@ async def test_after_kill_9_everything_that_was_acknowledged_is_still_there_on_t
     finally:
         broker.stop()
     assert broker.status() is None
+
+
+async def test_what_was_committed_when_the_broker_was_killed_is_there_whole_when_it_is_back(tmp_path: Path) -> None:
+    """With so many partitions the ends of several transactions are still to be written when the first is confirmed."""
+    broker = Broker(tmp_path)
+    first = broker.start(print, owned=True)
+    connection = Connection(KafkaSettings(bootstrap_servers=first.bootstrap_servers))
+    producers = [connection.transactional(f"owner-{number}") for number in range(6)]
+    heirs = [connection.transactional(f"owner-{number}") for number in range(6)]
+    everywhere = [TopicPartition("many", number) for number in range(100)]
+    admin = connection.admin()
+    await admin.start()
+    await admin.create_topics([NewTopic("many", len(everywhere), 1)])
+    await admin.close()
+    try:
+        for producer in producers:
+            await producer.start()
+            await producer.begin_transaction()
+            sent = [await producer.send("many", b"said", partition=one.partition) for one in everywhere]
+            await asyncio.gather(*sent)
+        commits = [asyncio.create_task(producer.commit_transaction()) for producer in producers]
+        await asyncio.wait(commits, return_when=asyncio.FIRST_COMPLETED)
+        os.kill(first.pid, signal.SIGKILL)
+        await asyncio.to_thread(broker.start, print)
+        await asyncio.gather(*commits)
+        assert "DUPLICATE_BROKER_REGISTRATION" not in broker.log.read_text(), "it began while it was taken for alive"
+        for heir in heirs:
+            await heir.start()  # Kafka lets none in before it has ended what its forerunner committed
+        async with connection.consumer() as consumer:
+            consumer.assign(everywhere)
+            ends = await consumer.end_offsets(everywhere)
+            await consumer.seek_to_beginning(*everywhere)
+            found: Counter[int] = Counter()
+            for one in everywhere:
+                while await consumer.position(one) < ends[one]:
+                    for records in (await consumer.getmany(one, timeout_ms=500)).values():
+                        found[one.partition] += len(records)
+        assert found == {one.partition: len(producers) for one in everywhere}
+    finally:
+        for each in (*producers, *heirs):
+            await each.stop()
+        broker.stop()
 
 
 def test_a_port_that_another_program_takes_meanwhile_is_replaced_by_another(
